@@ -1,0 +1,9 @@
+//! The pure core of quorate: records in, effects out.
+//!
+//! Nothing here performs IO, spawns, locks, logs or asks for the time. Everything is a value that is driven from
+//! outside, so that the same records in the same order give the same inputs, byte for byte.
+
+pub mod contract;
+pub mod ident;
+pub mod plan;
+pub mod record;

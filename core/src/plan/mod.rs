@@ -1,0 +1,189 @@
+//! The resolved plan: what each topic is read for and what each module needs. Built once from the configuration,
+//! never changed, shared by every stage. Knows no Kafka settings: quotas and groups belong to the shell.
+
+mod grid;
+mod pointer;
+mod time;
+
+use std::sync::Arc;
+
+pub use grid::{Column, Fill, GridPlan, Steps};
+pub use pointer::{Pointer, PointerError, RecordsPointer, Step};
+pub use time::{TimeError, TimeField, WallClock};
+
+use crate::ident::{ModuleId, TopicId};
+
+/// Everything the core needs to know about a service.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The consumed topics; [`TopicId`] is the index.
+    pub topics: Vec<TopicPlan>,
+    /// The enabled modules, sorted by name; [`ModuleId`] is the index.
+    pub modules: Vec<ModulePlan>,
+    /// What one record may cost.
+    pub limits: Limits,
+    /// How many stations there may be.
+    pub stations: StationLimits,
+}
+
+impl Plan {
+    /// The topic called `name`.
+    #[must_use]
+    pub fn topic_id(&self, name: &str) -> Option<TopicId> {
+        let ix = self.topics.iter().position(|topic| &*topic.name == name)?;
+        u16::try_from(ix).ok().map(TopicId)
+    }
+
+    /// The plan of one topic.
+    #[must_use]
+    pub fn topic(&self, id: TopicId) -> &TopicPlan {
+        &self.topics[id.ix()]
+    }
+
+    /// The plan of one module.
+    #[must_use]
+    pub fn module(&self, id: ModuleId) -> &ModulePlan {
+        &self.modules[id.ix()]
+    }
+
+    /// All topics with their ids.
+    pub fn topics(&self) -> impl Iterator<Item = (TopicId, &TopicPlan)> {
+        (0u16..).map(TopicId).zip(&self.topics)
+    }
+
+    /// All modules with their ids.
+    pub fn modules(&self) -> impl Iterator<Item = (ModuleId, &ModulePlan)> {
+        (0u16..).map(ModuleId).zip(&self.modules)
+    }
+}
+
+/// How the records of one topic become readings, and the window they are kept in.
+#[derive(Clone, Debug)]
+pub struct TopicPlan {
+    /// The topic's name.
+    pub name: Arc<str>,
+    /// Where readings are inside a message: the first pointer that exists counts.
+    pub records: Vec<RecordsPointer>,
+    /// Whom a reading belongs to.
+    pub scope: Scope,
+    /// Where its event time is; none means the record's timestamp.
+    pub time: Option<TimeField>,
+    /// What is kept of a reading; none means all of it. Pointers named elsewhere in the plan are kept anyway.
+    pub fields: Option<Vec<Pointer>>,
+    /// What a null payload means.
+    pub on_null: OnNull,
+    /// What is kept per station.
+    pub window: WindowPlan,
+}
+
+/// Whom a reading belongs to.
+#[derive(Clone, Debug)]
+pub enum Scope {
+    /// The station named at this pointer inside the reading.
+    Station(Pointer),
+    /// Every station, also those that appear later.
+    Global,
+}
+
+/// What a null payload (tombstone) means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnNull {
+    /// A dead letter, reason `wrong_shape`.
+    DeadLetter,
+    /// Nothing: accounted for and passed over.
+    Ignore,
+}
+
+/// What is kept of a topic per station.
+#[derive(Clone, Debug)]
+pub enum WindowPlan {
+    /// The newest reading by time, then provenance.
+    Latest,
+    /// The newest reading per key.
+    PerKey {
+        /// Where the key is inside a reading.
+        key: Pointer,
+        /// How long a reading that is not renewed stays, in milliseconds of the topic's event clock.
+        expire_ms: Option<i64>,
+    },
+    /// One value per series and step.
+    Grid(GridPlan),
+}
+
+/// What a module needs before it is called, and what makes it due.
+#[derive(Clone, Debug)]
+pub struct ModulePlan {
+    /// The module's name.
+    pub name: Arc<str>,
+    /// The module's version; part of its input hash.
+    pub version: Arc<str>,
+    /// Inputs without which it is not called.
+    pub requires: Vec<InputPlan>,
+    /// Inputs it sees when they are there.
+    pub optional: Vec<InputPlan>,
+    /// Topics whose change makes it due; none means every input.
+    pub on: Option<Vec<TopicId>>,
+    /// Least time between two inputs of one station, in milliseconds.
+    pub min_interval_ms: i64,
+}
+
+impl ModulePlan {
+    /// Required inputs, then optional ones, each with whether it is required.
+    pub fn inputs(&self) -> impl Iterator<Item = (&InputPlan, bool)> {
+        self.requires.iter().map(|input| (input, true)).chain(self.optional.iter().map(|input| (input, false)))
+    }
+
+    /// Whether a change of `topic` makes the module due.
+    #[must_use]
+    pub fn is_triggered_by(&self, topic: TopicId) -> bool {
+        match &self.on {
+            Some(on) => on.contains(&topic),
+            None => self.inputs().any(|(input, _)| input.topic == topic),
+        }
+    }
+}
+
+/// One input of a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InputPlan {
+    /// The topic it comes from.
+    pub topic: TopicId,
+    /// The age, in milliseconds, beyond which it is stale.
+    pub max_age_ms: Option<i64>,
+}
+
+/// What one record may cost before it becomes a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Payload size in bytes; above it the reason is `too_large`.
+    pub record_bytes: usize,
+    /// Nesting of arrays and objects; above it the reason is `too_deep`.
+    pub depth: usize,
+    /// Readings in one record, and elements of one array; above it the reason is `too_large`.
+    pub elements: usize,
+    /// Length of one string in bytes; above it the reason is `too_large`.
+    pub string_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { record_bytes: 100 << 20, depth: 128, elements: 1_000_000, string_bytes: 1 << 20 }
+    }
+}
+
+/// How many stations there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StationLimits {
+    /// Known stations in the whole service; a reading of one more is dead-lettered, reason `too_many_stations`.
+    pub max: usize,
+    /// First appearances per minute of the clock, likewise.
+    pub new_per_minute: usize,
+    /// A station with nothing but global readings for so long is forgotten, in milliseconds.
+    pub forget_after_ms: i64,
+}
+
+impl Default for StationLimits {
+    fn default() -> Self {
+        Self { max: 1_000_000, new_per_minute: 100_000, forget_after_ms: 400 * 86_400_000 }
+    }
+}

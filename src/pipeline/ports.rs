@@ -1,0 +1,114 @@
+//! The doors of the pipeline: what it asks of Kafka and of module threads, and the words they share.
+//! Production and fault-injecting tests come in through the same doors.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use quorate_core::contract::{ModuleInput, Output};
+use quorate_core::ident::{Epoch, ModuleId, NextOffset, Partition, TopicId};
+use quorate_core::record::{PartitionPosition, RecordBatch};
+
+/// What a topic's consumer tells the pipeline, in order, through the topic's lane.
+#[derive(Debug)]
+pub enum LaneItem {
+    /// Partitions were assigned to us.
+    Assigned(Vec<AssignedPartition>),
+    /// Records were polled.
+    Batch(RecordBatch),
+    /// Nothing was polled, but positions or ends moved (transaction markers, compaction, other writers).
+    Positions(Vec<PartitionPosition>),
+    /// Partitions were taken away; nothing of them follows under that epoch.
+    Revoked(Vec<(Partition, Epoch)>),
+}
+
+/// One partition at the moment it is assigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AssignedPartition {
+    /// The partition.
+    pub partition: Partition,
+    /// Counts assignments; differs from every earlier one of this partition.
+    pub epoch: Epoch,
+    /// Where reading begins: at `live_from`, or before it where state is loaded first.
+    pub start: NextOffset,
+    /// The committed position. Records before it only load state; from it on they invoke modules.
+    pub live_from: NextOffset,
+    /// The last stable offset seen when the partition was assigned.
+    pub end: NextOffset,
+}
+
+/// A position to commit for one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The topic.
+    pub topic: TopicId,
+    /// The partition.
+    pub partition: Partition,
+    /// The assignment it was settled under; a consumer drops commits of another one.
+    pub epoch: Epoch,
+    /// Everything before it is settled.
+    pub next: NextOffset,
+}
+
+/// The consumers, as the pipeline sees them. Calls return at once; a failure disturbs no other topic.
+pub trait Consumers: Send + Sync + 'static {
+    /// Asks the topics' consumers to commit. Failures are logged and counted by the consumer, and made good by the
+    /// next commit.
+    fn commit(&self, commits: &[Commit]);
+
+    /// Stops polling on every consumer; lanes receive nothing more.
+    fn stop_intake(&self);
+}
+
+/// A record to produce.
+#[derive(Clone, Debug)]
+pub struct OutgoingRecord {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The key.
+    pub key: Option<Vec<u8>>,
+    /// The value; none is a null payload.
+    pub value: Option<Vec<u8>>,
+    /// Header names and values.
+    pub headers: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// Why a record was not produced for good. Everything that may pass is retried inside the publisher without end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// The broker or the client refuses this very record (too large, topic denied or invalid).
+    #[error("record refused: {0}")]
+    Refused(String),
+    /// The publisher was closed before the record was acknowledged.
+    #[error("publisher closed")]
+    Closed,
+}
+
+/// The one producer of the process.
+#[async_trait]
+pub trait Publisher: Send + Sync + 'static {
+    /// Returns once the record is acknowledged by the broker.
+    async fn publish(&self, record: OutgoingRecord) -> Result<(), PublishError>;
+}
+
+/// How one call of a module ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallOutcome {
+    /// It returned; the results are to be published.
+    Returned(Vec<Output>),
+    /// It failed and may be tried again.
+    Failed(String),
+    /// It will never take this input.
+    Rejected(String),
+    /// It took longer than its time-out.
+    TimedOut(Duration),
+    /// It panicked.
+    Panicked(String),
+}
+
+/// Runs modules on threads of their own; the pipeline's runtime never polls one.
+#[async_trait]
+pub trait Executor: Send + Sync + 'static {
+    /// Calls a module once and returns at its deadline at the latest.
+    async fn call(&self, module: ModuleId, input: Arc<ModuleInput>) -> CallOutcome;
+}
