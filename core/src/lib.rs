@@ -4,6 +4,13 @@
 //! outside, so that the same records in the same order give the same inputs, byte for byte.
 
 pub mod contract;
+pub mod decode;
 pub mod ident;
 pub mod plan;
+pub mod provenance;
 pub mod record;
+pub mod replay;
+pub mod shard;
+mod window;
+
+pub use window::{EntryState, GridCellState, GridReadingState, WindowState};

@@ -1,0 +1,190 @@
+//! Replay: recorded records through the same decoder, windows and shard as live ones, under a clock that is the
+//! largest timestamp so far. The same records give the same events, byte for byte.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{InputHash, ModuleInput, Output};
+use crate::decode::{Decoder, Reason};
+use crate::ident::{Epoch, Millis, ModuleId, Offset, Partition, Station, TopicId};
+use crate::plan::Plan;
+use crate::record::RecordBatch;
+use crate::shard::{Incomplete, Mode, Shard};
+
+/// One recorded Kafka record, as `kcat -C -J` prints it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RecordedRecord {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: Partition,
+    /// The offset.
+    pub offset: i64,
+    /// The timestamp in milliseconds.
+    pub ts: i64,
+    /// The key.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// The payload; null is a tombstone.
+    pub payload: Option<String>,
+}
+
+/// What happened, in the order in which it happened.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum ReplayEvent {
+    /// A complete input was due.
+    Input(Box<ModuleInput>),
+    /// A module returned a result.
+    Output {
+        /// When the input was assembled.
+        at: Millis,
+        /// The module.
+        module: Arc<str>,
+        /// The station.
+        station: Station,
+        /// The topic the result would go to.
+        topic: String,
+        /// The key it would have.
+        key: Station,
+        /// The result.
+        value: Box<serde_json::value::RawValue>,
+        /// The input's hash.
+        input_hash: InputHash,
+    },
+    /// A record or an element of one was given up.
+    DeadLetter {
+        /// The clock.
+        at: Millis,
+        /// The record's topic.
+        topic: Arc<str>,
+        /// Its partition.
+        partition: Partition,
+        /// Its offset.
+        offset: Offset,
+        /// Why.
+        reason: Reason,
+        /// More about why, for people.
+        detail: String,
+        /// Its place in the record's list; null when the whole record is meant.
+        element: Option<u32>,
+    },
+    /// A known station that is not complete at the end.
+    Incomplete {
+        /// The clock at the end.
+        at: Millis,
+        /// What is missing or stale.
+        #[serde(flatten)]
+        what: Incomplete,
+    },
+}
+
+impl ReplayEvent {
+    /// The result of one module call; none when its text is not JSON, which [`Output`] does not let happen.
+    #[must_use]
+    pub fn output(input: &ModuleInput, topic: &str, output: &Output) -> Option<Self> {
+        Some(Self::Output {
+            at: input.at,
+            module: Arc::clone(&input.module),
+            station: input.station.clone(),
+            topic: topic.to_owned(),
+            key: input.station.clone(),
+            value: serde_json::from_str(output.as_json()).ok()?,
+            input_hash: input.input_hash,
+        })
+    }
+}
+
+/// Drives the core through recorded records.
+#[derive(Debug)]
+pub struct Replay {
+    plan: Arc<Plan>,
+    decoders: Vec<Decoder>,
+    shard: Shard,
+    clock: Option<Millis>,
+}
+
+impl Replay {
+    /// A replay of `plan`, with nothing known yet.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>) -> Self {
+        let mut shard = Shard::new(Arc::clone(&plan), plan.stations.max);
+        plan.topics().for_each(|(topic, _)| shard.topic_loaded(topic, Millis(i64::MIN)));
+        let decoders = plan.topics().map(|(topic, _)| Decoder::new(&plan, topic)).collect();
+        Self { plan, decoders, shard, clock: None }
+    }
+
+    /// Takes one record in. Everything due before it happens first. Records of topics that nobody consumes are
+    /// passed over.
+    pub fn record(&mut self, record: &RecordedRecord, emit: &mut dyn FnMut(ReplayEvent)) {
+        let Some(topic) = self.plan.topic_id(&record.topic) else { return };
+        let clock = self.clock.map_or(Millis(record.ts), |clock| clock.max(Millis(record.ts)));
+        self.advance_to(clock, emit);
+        self.clock = Some(clock);
+        self.apply(topic, record, clock, emit);
+        self.run(clock, emit);
+    }
+
+    /// Lets time run on after the last record, up to and including `duration_ms`.
+    pub fn advance(&mut self, duration_ms: i64, emit: &mut dyn FnMut(ReplayEvent)) {
+        let Some(clock) = self.clock else { return };
+        let end = clock.plus(duration_ms);
+        self.advance_to(end, emit);
+        self.clock = Some(end);
+    }
+
+    /// Reports, per module and known station, what is not complete now.
+    pub fn incomplete(&self, emit: &mut dyn FnMut(ReplayEvent)) {
+        let Some(at) = self.clock else { return };
+        for what in self.shard.incomplete(at) {
+            emit(ReplayEvent::Incomplete { at, what });
+        }
+    }
+
+    fn apply(&mut self, topic: TopicId, record: &RecordedRecord, clock: Millis, emit: &mut dyn FnMut(ReplayEvent)) {
+        let mut batch = RecordBatch::new(topic);
+        let key = record.key.as_ref().map(String::as_bytes);
+        let payload = record.payload.as_ref().map(String::as_bytes);
+        let place = (record.partition, Offset(record.offset), Epoch(0));
+        let name = Arc::clone(&self.plan.topic(topic).name);
+        let dead_letter = |reason, detail, element| ReplayEvent::DeadLetter {
+            at: clock,
+            topic: Arc::clone(&name),
+            partition: record.partition,
+            offset: Offset(record.offset),
+            reason,
+            detail,
+            element,
+        };
+        if batch.push(place, Millis(record.ts), key, payload).is_err() {
+            emit(dead_letter(Reason::TooLarge, "more than 2 GiB".to_owned(), None));
+            return;
+        }
+        let readings = self.decoders[topic.ix()].decode(Arc::new(batch));
+        let rows = 0..u32::try_from(readings.rows().len()).unwrap_or(u32::MAX);
+        self.shard.apply(topic, &readings, rows, |_| Mode::Live, clock);
+        let mut dead: Vec<_> = readings.dead().iter().map(|d| (d.element, d.reason, d.detail.clone())).collect();
+        while let Some(reading) = self.shard.poll_dead() {
+            dead.push((reading.element, reading.reason, String::new()));
+        }
+        dead.sort_by_key(|(element, ..)| *element);
+        dead.into_iter().for_each(|(element, reason, detail)| emit(dead_letter(reason, detail, element)));
+    }
+
+    /// Fires every deadline before `until`, and those exactly at it.
+    fn advance_to(&mut self, until: Millis, emit: &mut dyn FnMut(ReplayEvent)) {
+        while let Some(deadline) = self.shard.next_deadline().filter(|&deadline| deadline <= until) {
+            self.shard.handle_timeout(deadline);
+            self.run(deadline, emit);
+        }
+    }
+
+    fn run(&mut self, at: Millis, emit: &mut dyn FnMut(ReplayEvent)) {
+        let any = |_: ModuleId| true;
+        while let Some(invocation) = self.shard.poll_run(at, any) {
+            self.shard.finish(invocation.run, at);
+            emit(ReplayEvent::Input(Box::new(invocation.input)));
+        }
+    }
+}

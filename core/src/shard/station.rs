@@ -1,0 +1,79 @@
+//! One station's state, how stations are found, and how many there may be.
+
+use super::Shard;
+use super::due::Run;
+use crate::ident::{Millis, Station};
+use crate::provenance::station_hash;
+use crate::window::Window;
+
+/// Everything a shard keeps of one station.
+#[derive(Debug)]
+pub(super) struct StationState {
+    pub(super) id: Station,
+    /// One window per topic; those of global topics stay empty.
+    pub(super) windows: Box<[Window]>,
+    /// One run per module.
+    pub(super) runs: Box<[Run]>,
+    /// The last record that named this station, and its place among those that record names.
+    pub(super) touched_by: u64,
+    pub(super) touched_at: usize,
+    /// Topics whose window changed since changes were last taken.
+    pub(super) unsaved: Vec<crate::ident::TopicId>,
+}
+
+/// Counts first appearances per minute of the clock.
+#[derive(Debug, Default)]
+pub(super) struct Newcomers {
+    minute: i64,
+    count: usize,
+}
+
+impl Newcomers {
+    fn admit(&mut self, limit: usize, now: Millis) -> bool {
+        let minute = now.0.div_euclid(60_000);
+        if minute != self.minute {
+            *self = Self { minute, count: 0 };
+        }
+        let free = self.count < limit;
+        self.count += usize::from(free);
+        free
+    }
+}
+
+impl Shard {
+    /// The station called `id`, and whether this is its first appearance; none when there is no room for it.
+    #[inline]
+    pub(super) fn find_or_admit(&mut self, id: &str, hash: u64, now: Millis) -> Option<(u32, bool)> {
+        let found = self.by_id.find(hash, |&station| self.stations[station as usize].id.as_str() == id);
+        match found {
+            Some(&station) => Some((station, false)),
+            None => self.admit(id, hash, now).map(|station| (station, true)),
+        }
+    }
+
+    fn admit(&mut self, id: &str, hash: u64, now: Millis) -> Option<u32> {
+        if self.stations.len() >= self.limit || !self.newcomers.admit(self.plan.stations.new_per_minute, now) {
+            return None;
+        }
+        let station = self.station_count();
+        self.stations.push(StationState {
+            id: id.into(),
+            windows: self.topics.iter().map(|topic| topic.windows.empty()).collect(),
+            runs: self.modules.iter().map(|_| Run::default()).collect(),
+            touched_by: 0,
+            touched_at: 0,
+            unsaved: Vec::new(),
+        });
+        let stations = &self.stations;
+        self.by_id.insert_unique(hash, station, |&other| station_hash(stations[other as usize].id.as_str()));
+        Some(station)
+    }
+
+    /// The window of a topic as a station sees it: its own, or the one all stations share.
+    pub(super) fn window(&self, station: u32, topic: crate::ident::TopicId) -> &Window {
+        match &self.topics[topic.ix()].global {
+            Some(window) => window,
+            None => &self.stations[station as usize].windows[topic.ix()],
+        }
+    }
+}

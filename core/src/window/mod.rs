@@ -1,0 +1,160 @@
+//! Windows: what is kept of one topic for one station (or for all). A window is a function of the set of readings it
+//! was given, not of their order; the same reading twice changes nothing.
+
+mod grid;
+mod latest;
+mod per_key;
+mod state;
+mod text;
+
+use crate::contract::Value;
+use crate::decode::Body;
+use crate::ident::Millis;
+use crate::plan::{TopicPlan, WindowPlan};
+use crate::provenance::{Provenance, TopicSeed};
+
+use grid::{GridTimes, GridWindow, Placed};
+use latest::Latest;
+use per_key::PerKey;
+pub use state::{EntryState, GridCellState, GridReadingState, WindowState};
+use text::Projection;
+
+/// What windows of one topic share: what its readings hash with, what is kept of them, how its steps are labelled.
+#[derive(Debug)]
+pub(crate) struct TopicWindows {
+    plan: WindowPlan,
+    seed: TopicSeed,
+    projection: Projection,
+    times: GridTimes,
+}
+
+/// One reading on its way into a window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arriving<'a> {
+    pub(crate) time: Millis,
+    pub(crate) origin: Provenance,
+    pub(crate) body: Body<'a>,
+}
+
+/// One topic's window of one station.
+#[derive(Debug)]
+pub(crate) enum Window {
+    Latest(Latest),
+    PerKey(PerKey),
+    Grid(Box<GridWindow>),
+}
+
+/// A window as a module sees it.
+pub(crate) struct View {
+    pub(crate) value: Value,
+    /// Sum over the hashes of the readings' provenances.
+    pub(crate) sum: u128,
+}
+
+impl TopicWindows {
+    pub(crate) fn new(topic: &TopicPlan) -> Self {
+        Self {
+            plan: topic.window.clone(),
+            seed: TopicSeed::new(&topic.name),
+            projection: Projection::new(topic),
+            times: GridTimes::default(),
+        }
+    }
+
+    /// An empty window of this topic.
+    pub(crate) fn empty(&self) -> Window {
+        match self.plan {
+            WindowPlan::Latest => Window::Latest(Latest::default()),
+            WindowPlan::PerKey { .. } => Window::PerKey(PerKey::default()),
+            WindowPlan::Grid(_) => Window::Grid(Box::default()),
+        }
+    }
+
+    fn expire_ms(&self) -> Option<i64> {
+        match self.plan {
+            WindowPlan::PerKey { expire_ms, .. } => expire_ms,
+            WindowPlan::Latest | WindowPlan::Grid(_) => None,
+        }
+    }
+}
+
+impl Window {
+    /// Takes a reading in. True when it changes what a module can see. `clock` is the topic's event clock.
+    #[inline]
+    pub(crate) fn apply(&mut self, topic: &TopicWindows, reading: &Arriving<'_>, clock: Millis) -> bool {
+        match (self, reading.body, &topic.plan) {
+            (Self::Latest(latest), Body::Text(text), _) => latest.apply(reading.time, reading.origin, text),
+            (Self::PerKey(per_key), Body::Keyed { key, text }, _) => {
+                per_key.apply(reading.time, reading.origin, key, text, topic.expire_ms(), clock)
+            }
+            (Self::Grid(grid), Body::Grid { cells, totals }, WindowPlan::Grid(plan)) => {
+                let cells = (0..).zip(cells.iter());
+                let cells = cells.map(|(index, cell)| Placed { series: cell.series, index, values: cell.values });
+                grid.apply(plan, reading.time, reading.origin, cells, totals)
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes content in that [`Window::state`] gave out. What is newer already stays.
+    pub(crate) fn restore(&mut self, topic: &TopicWindows, state: &WindowState) {
+        match (self, state, &topic.plan) {
+            (Self::Latest(latest), WindowState::Latest(entry), _) => {
+                latest.apply(entry.time, entry.origin, &entry.json);
+            }
+            (Self::PerKey(per_key), WindowState::PerKey(entries), _) => {
+                for (key, entry) in entries {
+                    per_key.apply(entry.time, entry.origin, key, &entry.json, None, entry.time);
+                }
+            }
+            (Self::Grid(grid), WindowState::Grid(readings), WindowPlan::Grid(plan)) => {
+                for reading in readings {
+                    let cells = reading.cells.iter();
+                    let cells = cells.map(|c| Placed { series: &c.series, index: c.index, values: &c.values });
+                    grid.apply(plan, reading.time, reading.origin, cells, &reading.totals);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether it holds no reading at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Latest(latest) => latest.newest().is_none(),
+            Self::PerKey(per_key) => per_key.is_empty(),
+            Self::Grid(grid) => grid.newest().is_none(),
+        }
+    }
+
+    /// Event time of the newest reading the window holds at `clock`; none when it is empty.
+    pub(crate) fn newest(&self, topic: &TopicWindows, clock: Millis) -> Option<Millis> {
+        match self {
+            Self::Latest(latest) => latest.newest(),
+            Self::PerKey(per_key) => per_key.newest(topic.expire_ms(), clock),
+            Self::Grid(grid) => grid.newest(),
+        }
+    }
+
+    /// The window as a module sees it at `clock`. Expired readings leave.
+    pub(crate) fn view(&mut self, topic: &mut TopicWindows, clock: Millis) -> View {
+        let expire_ms = topic.expire_ms();
+        match self {
+            Self::Latest(latest) => latest.view(&topic.projection, &topic.seed),
+            Self::PerKey(per_key) => per_key.view(expire_ms, clock, &topic.projection, &topic.seed),
+            Self::Grid(grid) => match &topic.plan {
+                WindowPlan::Grid(plan) => grid.view(plan, &mut topic.times, &topic.seed),
+                WindowPlan::Latest | WindowPlan::PerKey { .. } => View { value: Value::Missing, sum: 0 },
+            },
+        }
+    }
+
+    /// Calls `visit` with the provenance of each reading that the window's value is made of.
+    pub(crate) fn origins(&self, visit: &mut dyn FnMut(&Provenance)) {
+        match self {
+            Self::Latest(latest) => latest.origins(visit),
+            Self::PerKey(per_key) => per_key.origins(visit),
+            Self::Grid(grid) => grid.origins(visit),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Windows as plain data, to be kept outside the process and brought back. What is stored on disk has types of its
+//! own; these only say what a window is made of.
+
+use super::Window;
+use crate::ident::Millis;
+use crate::provenance::Provenance;
+
+/// The content of a window.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WindowState {
+    /// The reading of a `latest` window.
+    Latest(EntryState),
+    /// The readings of a `per_key` window with their keys.
+    PerKey(Vec<(String, EntryState)>),
+    /// The readings of a `grid` window, each with the values that it still owns.
+    Grid(Vec<GridReadingState>),
+}
+
+/// One reading that is kept as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryState {
+    /// Event time.
+    pub time: Millis,
+    /// Where it came from.
+    pub origin: Provenance,
+    /// Its JSON.
+    pub json: String,
+}
+
+/// One reading of a grid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GridReadingState {
+    /// Event time.
+    pub time: Millis,
+    /// Where it came from.
+    pub origin: Provenance,
+    /// The series it owns values of.
+    pub cells: Vec<GridCellState>,
+    /// Its totals; NaN where it owns none.
+    pub totals: Vec<f64>,
+}
+
+/// The values of one series in one reading.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GridCellState {
+    /// The series' name: a JSON array of strings.
+    pub series: String,
+    /// Place in the reading's arrays.
+    pub index: u32,
+    /// One number per value column; NaN where another reading owns it.
+    pub values: Vec<f64>,
+}
+
+impl Window {
+    /// The window's content; none when it is empty.
+    pub(crate) fn state(&self) -> Option<WindowState> {
+        match self {
+            Self::Latest(latest) => latest.state().map(WindowState::Latest),
+            Self::PerKey(per_key) => Some(per_key.state()).filter(|state| !state.is_empty()).map(WindowState::PerKey),
+            Self::Grid(grid) => Some(grid.state()).filter(|state| !state.is_empty()).map(WindowState::Grid),
+        }
+    }
+}
