@@ -5,8 +5,10 @@
 
 pub mod contract;
 pub mod decode;
+pub mod fairness;
 pub mod ident;
 pub mod plan;
+pub mod progress;
 pub mod provenance;
 pub mod record;
 pub mod replay;

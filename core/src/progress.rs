@@ -1,0 +1,225 @@
+//! Where each partition stands: what of it is stale, what only loads state, how far it has been handed out, and what
+//! may be committed. The commit rule in one sentence: the highest position before which everything is settled, never
+//! below the position the assignment began with.
+
+use std::collections::BTreeMap;
+
+use crate::ident::{Epoch, Millis, NextOffset, Offset, Partition, TopicId};
+use crate::record::{PartitionPosition, RecordRow};
+use crate::shard::Mode;
+
+/// The partitions assigned to this process.
+#[derive(Debug)]
+pub struct Progress {
+    topics: Vec<TopicProgress>,
+}
+
+#[derive(Debug, Default)]
+struct TopicProgress {
+    partitions: BTreeMap<Partition, PartitionProgress>,
+    assigned: bool,
+}
+
+#[derive(Debug)]
+struct PartitionProgress {
+    epoch: Epoch,
+    live_from: NextOffset,
+    load_until: NextOffset,
+    position: NextOffset,
+    end: NextOffset,
+    newest: Option<Millis>,
+}
+
+/// A partition as it was assigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The partition.
+    pub partition: Partition,
+    /// Counts assignments; differs from every earlier one of this partition.
+    pub epoch: Epoch,
+    /// Where reading begins: at `live_from`, or before it where state is loaded first.
+    pub start: NextOffset,
+    /// The committed position. Records before it only load state.
+    pub live_from: NextOffset,
+    /// The last stable offset seen when the partition was assigned.
+    pub end: NextOffset,
+}
+
+/// One partition at the moment of a consistent cut: everything before `position` was handed to the shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The topic.
+    pub topic: TopicId,
+    /// The partition.
+    pub partition: Partition,
+    /// The assignment.
+    pub epoch: Epoch,
+    /// The next offset that was not handed out.
+    pub position: NextOffset,
+    /// The position the assignment began with.
+    pub live_from: NextOffset,
+}
+
+impl Cut {
+    /// What may be committed, given the lowest offset of this partition whose effect is not settled.
+    #[must_use]
+    pub fn committable(&self, oldest_unsettled: Option<Offset>) -> Option<NextOffset> {
+        let next = oldest_unsettled.map_or(self.position, |offset| self.position.min(NextOffset::at(offset)));
+        (next >= self.live_from).then_some(next)
+    }
+}
+
+impl Progress {
+    /// Nothing assigned yet, of `topics` topics.
+    #[must_use]
+    pub fn new(topics: usize) -> Self {
+        Self { topics: (0..topics).map(|_| TopicProgress::default()).collect() }
+    }
+
+    /// A partition was assigned.
+    pub fn assigned(&mut self, topic: TopicId, assignment: Assignment) {
+        let Assignment { partition, epoch, start, live_from, end } = assignment;
+        let state = &mut self.topics[topic.ix()];
+        state.assigned = true;
+        let load_until = live_from.min(end);
+        let progress = PartitionProgress { epoch, live_from, load_until, position: start, end, newest: None };
+        state.partitions.insert(partition, progress);
+    }
+
+    /// The topic was assigned without a single partition: there is nothing to load.
+    pub fn assigned_nothing(&mut self, topic: TopicId) {
+        self.topics[topic.ix()].assigned = true;
+    }
+
+    /// A partition was taken away. An older assignment than the one at hand is passed over.
+    pub fn revoked(&mut self, topic: TopicId, partition: Partition, epoch: Epoch) {
+        let partitions = &mut self.topics[topic.ix()].partitions;
+        if partitions.get(&partition).is_some_and(|progress| progress.epoch == epoch) {
+            partitions.remove(&partition);
+        }
+    }
+
+    /// Whether a record may invoke, only loads, or (none) was read under an assignment that is over.
+    #[must_use]
+    #[inline]
+    pub fn mode(&self, topic: TopicId, row: &RecordRow) -> Option<Mode> {
+        let progress = self.topics[topic.ix()].partitions.get(&row.partition)?;
+        if progress.epoch != row.epoch {
+            return None;
+        }
+        Some(if progress.live_from.covers(row.offset) { Mode::Load } else { Mode::Live })
+    }
+
+    /// Everything before `at.position` has been handed out; `newest` is the highest record timestamp among it.
+    pub fn moved(&mut self, topic: TopicId, at: PartitionPosition, newest: Option<Millis>) {
+        let Some(progress) = self.topics[topic.ix()].partitions.get_mut(&at.partition) else { return };
+        if progress.epoch != at.epoch {
+            return;
+        }
+        progress.position = progress.position.max(at.position);
+        progress.end = at.end.unwrap_or(progress.end);
+        progress.newest = progress.newest.max(newest);
+    }
+
+    /// Whether the topic was assigned and each of its partitions has been handed out as far as state reaches back.
+    #[must_use]
+    pub fn is_loaded(&self, topic: TopicId) -> bool {
+        let state = &self.topics[topic.ix()];
+        state.assigned && state.partitions.values().all(|progress| progress.position >= progress.load_until)
+    }
+
+    /// What windows of the topic measure expiry by: the lowest, over partitions that are not read to their end, of
+    /// the newest timestamp read; none, meaning the wall clock, when all are at their end.
+    #[must_use]
+    pub fn event_clock(&self, topic: TopicId) -> Option<Millis> {
+        let behind = self.topics[topic.ix()].partitions.values().filter(|progress| progress.position < progress.end);
+        behind.map(|progress| progress.newest.unwrap_or(Millis(i64::MIN))).min()
+    }
+
+    /// Every assigned partition as it stands.
+    #[must_use]
+    pub fn cut(&self) -> Vec<Cut> {
+        let topics = (0..).map(TopicId).zip(&self.topics);
+        topics
+            .flat_map(|(topic, state)| {
+                state.partitions.iter().map(move |(&partition, progress)| Cut {
+                    topic,
+                    partition,
+                    epoch: progress.epoch,
+                    position: progress.position,
+                    live_from: progress.live_from,
+                })
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOPIC: TopicId = TopicId(0);
+
+    fn assigned(start: i64, live_from: i64, end: i64) -> Progress {
+        let mut progress = Progress::new(1);
+        let (start, live_from, end) = (NextOffset(start), NextOffset(live_from), NextOffset(end));
+        progress.assigned(TOPIC, Assignment { partition: 0, epoch: Epoch(1), start, live_from, end });
+        progress
+    }
+
+    fn at(position: i64, end: Option<i64>) -> PartitionPosition {
+        let (position, end) = (NextOffset(position), end.map(NextOffset));
+        PartitionPosition { partition: 0, epoch: Epoch(1), position, end }
+    }
+
+    #[test]
+    fn a_topic_is_loaded_once_its_position_passes_what_was_committed_even_where_records_are_gone() {
+        let mut progress = assigned(0, 50, 80);
+        assert!(!progress.is_loaded(TOPIC));
+        progress.moved(TOPIC, at(50, None), None);
+        assert!(progress.is_loaded(TOPIC));
+        assert!(!Progress::new(1).is_loaded(TOPIC));
+        assert!(assigned(80, 100, 80).is_loaded(TOPIC), "a position beyond the end is not waited for");
+    }
+
+    #[test]
+    fn nothing_below_the_position_an_assignment_began_with_is_committed() {
+        let mut progress = assigned(0, 50, 80);
+        progress.moved(TOPIC, at(20, None), None);
+        assert_eq!(progress.cut()[0].committable(None), None);
+        progress.moved(TOPIC, at(60, None), None);
+        assert_eq!(progress.cut()[0].committable(None), Some(NextOffset(60)));
+        assert_eq!(progress.cut()[0].committable(Some(Offset(55))), Some(NextOffset(55)));
+        assert_eq!(progress.cut()[0].committable(Some(Offset(10))), None);
+    }
+
+    #[test]
+    fn what_was_read_under_an_older_assignment_is_stale() {
+        let mut progress = assigned(0, 0, 80);
+        progress.revoked(TOPIC, 0, Epoch(1));
+        progress.assigned(TOPIC, Assignment { epoch: Epoch(2), ..assignment(10) });
+        progress.moved(TOPIC, at(70, None), None);
+        assert_eq!(progress.cut()[0].position, NextOffset(10));
+        progress.revoked(TOPIC, 0, Epoch(1));
+        assert_eq!(progress.cut().len(), 1);
+    }
+
+    fn assignment(start: i64) -> Assignment {
+        let (start, end) = (NextOffset(start), NextOffset(80));
+        Assignment { partition: 0, epoch: Epoch(1), start, live_from: start, end }
+    }
+
+    #[test]
+    fn the_event_clock_follows_the_slowest_backlog_and_then_the_wall_clock() {
+        let mut progress = assigned(0, 0, 80);
+        progress.assigned(TOPIC, Assignment { partition: 1, ..assignment(0) });
+        assert_eq!(progress.event_clock(TOPIC), Some(Millis(i64::MIN)));
+        progress.moved(TOPIC, at(10, None), Some(Millis(1_000)));
+        progress.moved(TOPIC, PartitionPosition { partition: 1, ..at(10, None) }, Some(Millis(700)));
+        assert_eq!(progress.event_clock(TOPIC), Some(Millis(700)));
+        progress.moved(TOPIC, PartitionPosition { partition: 1, ..at(80, None) }, Some(Millis(900)));
+        assert_eq!(progress.event_clock(TOPIC), Some(Millis(1_000)));
+        progress.moved(TOPIC, at(80, Some(80)), Some(Millis(1_200)));
+        assert_eq!(progress.event_clock(TOPIC), None);
+    }
+}
