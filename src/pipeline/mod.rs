@@ -1,4 +1,232 @@
 //! The pipeline: lanes, routing, shards, runs, settlement. Knows Kafka only through its [`ports`].
+//!
+//! Data flows one way: lane → [`router`] → shard → run → publisher. The one edge back is from a cut to a commit.
 
+mod checkpoint;
+mod counts;
+mod dead_letters;
+mod envelope;
 pub mod lane;
 pub mod ports;
+mod router;
+mod runs;
+mod shard_task;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use quorate_core::decode::Decoder;
+use quorate_core::fairness::Rounds;
+use quorate_core::plan::Plan;
+use quorate_core::progress::Progress;
+use quorate_core::shard::Shard;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use checkpoint::{Checkpoint, Settler};
+pub use counts::{Counts, Tally};
+use lane::{LaneSender, lane};
+use ports::{Clock, Commit, Consumers, Executor, Publisher};
+pub use router::MAX_UNSETTLED;
+use router::{Lane, Router, ToRouter};
+pub use runs::RunSettings;
+use runs::Runs;
+pub use shard_task::Census;
+use shard_task::{ShardTask, ToShard};
+
+/// What a pipeline is told about itself.
+#[derive(Clone, Debug)]
+pub struct PipelineSettings {
+    /// Per topic of the plan: the most records handed out in one turn.
+    pub quotas: Vec<usize>,
+    /// Per module of the plan: how it is run.
+    pub runs: Vec<RunSettings>,
+    /// What all lanes together may hold, in bytes.
+    pub lane_bytes: usize,
+    /// How often settled positions are committed.
+    pub flush_interval: Duration,
+    /// Where dead letters go.
+    pub dead_letter_topic: Arc<str>,
+    /// How many shards own the stations.
+    pub shards: usize,
+}
+
+/// The world outside, through its doors.
+#[derive(Clone)]
+pub struct Ports {
+    /// The consumers.
+    pub consumers: Arc<dyn Consumers>,
+    /// The producer.
+    pub publisher: Arc<dyn Publisher>,
+    /// The module threads.
+    pub executor: Arc<dyn Executor>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A pipeline that was built but does not run yet. Consumers get its lanes first.
+pub struct Pipeline {
+    plan: Arc<Plan>,
+    settings: PipelineSettings,
+    lanes: Vec<(LaneSender, lane::LaneReceiver)>,
+    wake: Arc<Notify>,
+    counts: Arc<Counts>,
+    handle: Handle,
+    inbox: mpsc::Receiver<ToRouter>,
+    shard_inboxes: Vec<mpsc::Receiver<ToShard>>,
+}
+
+/// A stage of the pipeline, to be spawned under its name.
+pub struct Stage {
+    /// What it is called in logs.
+    pub name: String,
+    /// The stage itself; it ends when the pipeline is drained or dropped.
+    pub task: BoxFuture<'static, ()>,
+}
+
+/// Talks to a running pipeline.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    router: mpsc::Sender<ToRouter>,
+    shards: Vec<mpsc::Sender<ToShard>>,
+    counts: Arc<Counts>,
+}
+
+impl Pipeline {
+    /// Builds a pipeline for `plan`. Nothing is spawned.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, settings: PipelineSettings) -> Self {
+        let wake = Arc::new(Notify::new());
+        let share = settings.lane_bytes / plan.topics.len().max(1);
+        let lanes = plan.topics.iter().map(|_| lane(share, Arc::clone(&wake))).collect();
+        let (router, inbox) = mpsc::channel(64);
+        let (shards, shard_inboxes) = (0..settings.shards.max(1)).map(|_| mpsc::channel(shard_task::QUEUE)).unzip();
+        let counts = Arc::new(Counts::default());
+        let handle = Handle { router, shards, counts: Arc::clone(&counts) };
+        Self { plan, settings, lanes, wake, counts, handle, inbox, shard_inboxes }
+    }
+
+    /// The consumers' ends of the lanes, one per topic of the plan.
+    #[must_use]
+    pub fn lanes(&self) -> Vec<LaneSender> {
+        self.lanes.iter().map(|(sender, _)| sender.clone()).collect()
+    }
+
+    /// The way to talk to the pipeline once it runs.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Connects the pipeline to the world and yields its stages, which the caller spawns.
+    #[must_use]
+    pub fn stages(self, ports: Ports) -> Vec<Stage> {
+        let Self { plan, settings, lanes, wake, counts, handle, inbox, shard_inboxes } = self;
+        let Ports { consumers, publisher, executor, clock } = ports;
+        let topics = plan.topics.len();
+        let (dead_gauges, dead_bytes) = (dead_letters::gauges(topics), dead_letters::gauges(topics));
+        let (dead, dead_writer) = dead_letters::writer(
+            Arc::clone(&settings.dead_letter_topic),
+            Arc::clone(&publisher),
+            Arc::clone(&counts),
+            Arc::clone(&dead_gauges),
+            Arc::clone(&dead_bytes),
+        );
+        let runs = Arc::new(Runs::new(
+            settings.runs,
+            Arc::clone(&plan),
+            executor,
+            publisher,
+            dead.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&counts),
+        ));
+        let (checkpoints, settler_inbox) = mpsc::channel::<Checkpoint>(checkpoint::QUEUE);
+        let mut stages = Vec::new();
+        let mut unsettled = vec![dead_gauges];
+        let share = plan.stations.max.div_ceil(shard_inboxes.len());
+        for (index, inbox) in shard_inboxes.into_iter().enumerate() {
+            let gauges = dead_letters::gauges(topics);
+            unsettled.push(Arc::clone(&gauges));
+            let task = ShardTask {
+                shard: Shard::new(Arc::clone(&plan), share),
+                plan: Arc::clone(&plan),
+                inbox,
+                runs: Arc::clone(&runs),
+                dead: dead.clone(),
+                clock: Arc::clone(&clock),
+                gauges,
+            };
+            stages.push(Stage { name: format!("shard-{index}"), task: Box::pin(task.run()) });
+        }
+        let lanes =
+            plan.topics().zip(lanes).map(|((topic, _), (_, receiver))| Lane::new(receiver, Decoder::new(&plan, topic)));
+        let router = Router {
+            lanes: lanes.collect(),
+            rounds: Rounds::new(settings.quotas),
+            progress: Progress::new(topics),
+            shards: handle.shards,
+            dead,
+            checkpoints,
+            inbox,
+            wake,
+            unsettled,
+            dead_bytes,
+            counts,
+            clock,
+            flush_interval: settings.flush_interval,
+            plan,
+        };
+        let settler = Settler { inbox: settler_inbox, consumers, committed: HashMap::new() };
+        stages.push(Stage { name: "dead-letters".to_owned(), task: Box::pin(dead_writer.run()) });
+        stages.push(Stage { name: "router".to_owned(), task: Box::pin(router.run()) });
+        stages.push(Stage { name: "settler".to_owned(), task: Box::pin(settler.run()) });
+        stages
+    }
+}
+
+impl Handle {
+    /// What has happened so far.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.counts.tally()
+    }
+
+    /// How many stations are known and complete, summed over the shards.
+    pub async fn census(&self) -> Census {
+        let mut sum = Census::default();
+        for shard in &self.shards {
+            let (reply, census) = oneshot::channel();
+            drop(shard.send(ToShard::Census(reply)).await);
+            let Ok(census) = census.await else { continue };
+            sum.stations += census.stations;
+            sum.open_runs += census.open_runs;
+            sum.complete.resize(census.complete.len(), 0);
+            sum.complete.iter_mut().zip(&census.complete).for_each(|(sum, complete)| *sum += complete);
+        }
+        sum
+    }
+
+    /// What may be committed at this moment, for partitions that are about to be taken away. Empty when the pipeline
+    /// does not answer within `patience`.
+    pub async fn settle_now(&self, patience: Duration) -> Vec<Commit> {
+        let (reply, settled) = oneshot::channel();
+        let asking = async {
+            self.router.send(ToRouter::SettleNow(reply)).await.ok()?;
+            settled.await.ok()
+        };
+        tokio::time::timeout(patience, asking).await.ok().flatten().unwrap_or_default()
+    }
+
+    /// Serves lanes no more, lets what is ready or in flight end, and commits what is settled. False when that took
+    /// longer than `patience`: runs are still owed then, and start again next time.
+    pub async fn drain(&self, patience: Duration) -> bool {
+        let (reply, drained) = oneshot::channel();
+        let draining = async {
+            self.router.send(ToRouter::Drain(reply)).await.ok()?;
+            drained.await.ok()
+        };
+        tokio::time::timeout(patience, draining).await.ok().flatten().is_some()
+    }
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use quorate_core::contract::{ModuleInput, Output};
+use quorate_core::ident::Millis;
 use quorate_core::ident::{Epoch, ModuleId, NextOffset, Partition, TopicId};
 use quorate_core::record::{PartitionPosition, RecordBatch};
 
@@ -23,19 +24,7 @@ pub enum LaneItem {
 }
 
 /// One partition at the moment it is assigned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AssignedPartition {
-    /// The partition.
-    pub partition: Partition,
-    /// Counts assignments; differs from every earlier one of this partition.
-    pub epoch: Epoch,
-    /// Where reading begins: at `live_from`, or before it where state is loaded first.
-    pub start: NextOffset,
-    /// The committed position. Records before it only load state; from it on they invoke modules.
-    pub live_from: NextOffset,
-    /// The last stable offset seen when the partition was assigned.
-    pub end: NextOffset,
-}
+pub use quorate_core::progress::Assignment as AssignedPartition;
 
 /// A position to commit for one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,4 +100,10 @@ pub enum CallOutcome {
 pub trait Executor: Send + Sync + 'static {
     /// Calls a module once and returns at its deadline at the latest.
     async fn call(&self, module: ModuleId, input: Arc<ModuleInput>) -> CallOutcome;
+}
+
+/// The time. Only one room outside the pipeline reads a clock; tests bring their own.
+pub trait Clock: Send + Sync + 'static {
+    /// Milliseconds since the Unix epoch.
+    fn now(&self) -> Millis;
 }

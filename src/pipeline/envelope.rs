@@ -1,0 +1,53 @@
+//! The wire: how a result and a dead letter look as Kafka records.
+
+use std::sync::Arc;
+
+use quorate_core::contract::{InputHash, LineageRange, ModuleInput, Output, Quality};
+use quorate_core::ident::Millis;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::ports::OutgoingRecord;
+
+/// The value of a result record.
+#[derive(Serialize)]
+struct ResultEnvelope<'a> {
+    station_id: &'a str,
+    module: &'a str,
+    module_version: &'a str,
+    at: Millis,
+    output: Option<&'a RawValue>,
+    quality: &'a Quality,
+    lineage: &'a [LineageRange],
+    input_hash: InputHash,
+}
+
+/// One result as a record on the module's output topic, keyed by its station.
+pub(super) fn result(
+    topic: &Arc<str>,
+    input: &ModuleInput,
+    version: &str,
+    attempt: u32,
+    output: &Output,
+) -> OutgoingRecord {
+    let envelope = ResultEnvelope {
+        station_id: input.station.as_str(),
+        module: &input.module,
+        module_version: version,
+        at: input.at,
+        output: serde_json::from_str(output.as_json()).ok(),
+        quality: &input.quality,
+        lineage: &input.lineage,
+        input_hash: input.input_hash,
+    };
+    OutgoingRecord {
+        topic: Arc::clone(topic),
+        key: Some(input.station.as_str().as_bytes().to_vec()),
+        value: serde_json::to_vec(&envelope).ok(),
+        headers: vec![
+            ("quorate-module", input.module.as_bytes().to_vec()),
+            ("quorate-input-hash", input.input_hash.to_string().into_bytes()),
+            ("quorate-attempt", attempt.to_string().into_bytes()),
+        ],
+    }
+}

@@ -1,0 +1,290 @@
+//! The router: serves lanes fairly, decodes, and sends each reading to the shard that owns its station. It alone knows
+//! where partitions stand, so it also takes the consistent cuts that commits rest on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use quorate_core::decode::{Decoder, Readings};
+use quorate_core::fairness::Rounds;
+use quorate_core::ident::{Millis, Partition, TopicId};
+use quorate_core::plan::Plan;
+use quorate_core::progress::{Cut, Progress};
+use quorate_core::provenance::shard_of;
+use quorate_core::record::{PartitionPosition, RecordBatch};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior};
+use tracing::{info, warn};
+
+use super::checkpoint::Checkpoint;
+use super::counts::Counts;
+use super::dead_letters::{self, DeadLetter, DeadLetterSender};
+use super::lane::LaneReceiver;
+use super::ports::{Clock, Commit, LaneItem};
+use super::shard_task::{Gauges, Modes, Portion, ToShard};
+
+/// Records of one topic that may themselves be unsettled; at this many its lane stops.
+pub const MAX_UNSETTLED: usize = 100_000;
+
+/// How long a run waits for a topic that cannot be read before it counts as loaded.
+const LOAD_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How soon a stopped lane is looked at again.
+const STOPPED_PAUSE: Duration = Duration::from_millis(20);
+
+/// What the router is asked from outside its lanes.
+#[derive(Debug)]
+pub(super) enum ToRouter {
+    /// Take a cut now and say what may be committed: partitions are about to be taken away.
+    SettleNow(oneshot::Sender<Vec<Commit>>),
+    /// Serve lanes no more; answer once shards have nothing ready or in flight, everything is acknowledged, and the
+    /// last positions are on their way to the consumers.
+    Drain(oneshot::Sender<()>),
+}
+
+pub(super) struct Router {
+    pub(super) plan: Arc<Plan>,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) rounds: Rounds,
+    pub(super) progress: Progress,
+    pub(super) shards: Vec<mpsc::Sender<ToShard>>,
+    pub(super) dead: DeadLetterSender,
+    pub(super) checkpoints: mpsc::Sender<Checkpoint>,
+    pub(super) inbox: mpsc::Receiver<ToRouter>,
+    pub(super) wake: Arc<Notify>,
+    pub(super) unsettled: Vec<Gauges>,
+    pub(super) dead_bytes: Gauges,
+    pub(super) counts: Arc<Counts>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) flush_interval: Duration,
+}
+
+/// The router's end of one topic's lane, with the batch at its head.
+pub(super) struct Lane {
+    receiver: LaneReceiver,
+    head: VecDeque<RecordBatch>,
+    decoder: Decoder,
+    loaded: bool,
+}
+
+/// What stands at the head of a lane.
+enum Head {
+    Empty,
+    /// Too much of the topic is unsettled.
+    Stopped,
+    Records(usize),
+}
+
+impl Head {
+    fn records(&self) -> Option<usize> {
+        match self {
+            Self::Records(records) => Some(*records),
+            Self::Empty | Self::Stopped => None,
+        }
+    }
+}
+
+impl Lane {
+    pub(super) fn new(receiver: LaneReceiver, decoder: Decoder) -> Self {
+        Self { receiver, head: VecDeque::new(), decoder, loaded: false }
+    }
+}
+
+impl Router {
+    /// Runs until it is drained or nobody can reach it any more.
+    pub(super) async fn run(mut self) {
+        let mut tick = tokio::time::interval(self.flush_interval);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let patience = Instant::now() + LOAD_PATIENCE;
+        let mut impatient = false;
+        loop {
+            self.fill_heads().await;
+            let heads: Vec<Head> = (0..self.lanes.len()).map(|lane| self.head(lane)).collect();
+            let stopped = heads.iter().any(|head| matches!(head, Head::Stopped));
+            let next = self.rounds.next(|lane| heads[lane].records());
+            tokio::select! {
+                biased;
+                asked = self.inbox.recv() => match asked {
+                    Some(ToRouter::SettleNow(reply)) => self.cut(Some(reply)).await,
+                    Some(ToRouter::Drain(reply)) => return self.drain(reply).await,
+                    None => return,
+                },
+                _ = tick.tick() => self.cut(None).await,
+                () = tokio::time::sleep_until(patience), if !impatient => {
+                    impatient = true;
+                    self.stop_waiting_for_topics().await;
+                }
+                () = std::future::ready(()), if next.is_some() => {}
+                () = self.wake.notified(), if next.is_none() => {}
+                () = tokio::time::sleep(STOPPED_PAUSE), if next.is_none() && stopped => {}
+            }
+            if let Some(lane) = next {
+                self.serve(lane).await;
+            }
+        }
+    }
+
+    /// Brings the next batch of each lane to its head. What stands before it takes effect in order.
+    async fn fill_heads(&mut self) {
+        for lane in 0..self.lanes.len() {
+            while self.lanes[lane].head.is_empty() {
+                let Some(item) = self.lanes[lane].receiver.try_recv() else { break };
+                let topic = topic_id(lane);
+                match item {
+                    LaneItem::Batch(batch) => self.lanes[lane].head.push_back(batch),
+                    LaneItem::Assigned(partitions) => {
+                        self.progress.assigned_nothing(topic);
+                        partitions.into_iter().for_each(|assignment| self.progress.assigned(topic, assignment));
+                        self.note_loaded(topic).await;
+                    }
+                    LaneItem::Positions(positions) => self.moved(topic, &positions, |_| None).await,
+                    LaneItem::Revoked(partitions) => {
+                        for (partition, epoch) in partitions {
+                            self.progress.revoked(topic, partition, epoch);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn head(&self, lane: usize) -> Head {
+        let Some(batch) = self.lanes[lane].head.front() else { return Head::Empty };
+        let unsettled: usize = self.unsettled.iter().map(|gauges| gauges[lane].load(Ordering::Relaxed)).sum();
+        let dead_bytes = self.dead_bytes[lane].load(Ordering::Relaxed);
+        if unsettled >= MAX_UNSETTLED || dead_bytes >= dead_letters::MAX_BYTES {
+            return Head::Stopped;
+        }
+        Head::Records(batch.len())
+    }
+
+    /// Decodes the head of a lane and hands it to the shards.
+    async fn serve(&mut self, lane: usize) {
+        let Some(batch) = self.lanes[lane].head.pop_front() else { return };
+        let topic = topic_id(lane);
+        let (modes, stale) = Modes::of(&self.progress, topic, batch.rows());
+        let readings = self.lanes[lane].decoder.decode(Arc::new(batch));
+        let source = readings.source();
+        self.counts.add_stale(stale);
+        self.counts.add_records(source.len() - stale, readings.rows().len());
+        self.bury(&readings, &modes).await;
+        let newest = |partition| newest_timestamp(&source, partition);
+        let event_clock = self.progress.event_clock(topic);
+        self.distribute(Portion { topic, readings, modes, event_clock }).await;
+        self.moved(topic, source.positions(), newest).await;
+    }
+
+    /// Hands what could not be decoded to the dead-letter writer, except what an earlier life has written already.
+    async fn bury(&self, readings: &Readings, modes: &Modes) {
+        let source = readings.source();
+        let live = readings
+            .dead()
+            .iter()
+            .filter(|dead| modes.at(&source.rows()[dead.record as usize]) == Some(quorate_core::shard::Mode::Live));
+        let now = self.clock.now();
+        let letters: Vec<_> = live.map(|dead| DeadLetter::of_record(&self.plan, readings, dead, now)).collect();
+        if !letters.is_empty() {
+            self.dead.send(letters).await;
+        }
+    }
+
+    async fn distribute(&self, portion: Portion) {
+        let shards = self.shards.len();
+        let mut rows: Vec<Vec<u32>> = vec![Vec::new(); shards];
+        for (index, row) in (0..).zip(portion.readings.rows()) {
+            if portion.readings.station(row).is_some() {
+                rows[shard_of(row.station_hash, shards)].push(index);
+            } else {
+                rows.iter_mut().for_each(|rows| rows.push(index));
+            }
+        }
+        let portion = Arc::new(portion);
+        for (shard, rows) in self.shards.iter().zip(rows) {
+            drop(shard.send(ToShard::Apply(Arc::clone(&portion), rows)).await);
+        }
+    }
+
+    async fn moved(
+        &mut self,
+        topic: TopicId,
+        positions: &[PartitionPosition],
+        newest: impl Fn(Partition) -> Option<Millis>,
+    ) {
+        for position in positions {
+            self.progress.moved(topic, *position, newest(position.partition));
+        }
+        self.note_loaded(topic).await;
+    }
+
+    /// Tells the shards when a topic has just become loaded.
+    async fn note_loaded(&mut self, topic: TopicId) {
+        let lane = &mut self.lanes[topic.ix()];
+        if !lane.loaded && self.progress.is_loaded(topic) {
+            lane.loaded = true;
+            info!(topic = &*self.plan.topic(topic).name, "state loaded");
+            self.tell_all(|| ToShard::Loaded(topic)).await;
+        }
+    }
+
+    async fn stop_waiting_for_topics(&mut self) {
+        for lane in 0..self.lanes.len() {
+            let topic = topic_id(lane);
+            if !std::mem::replace(&mut self.lanes[lane].loaded, true) {
+                let name = &*self.plan.topic(topic).name;
+                warn!(topic = name, "not readable for 60 s, modules no longer wait for its state");
+                self.tell_all(|| ToShard::Loaded(topic)).await;
+            }
+        }
+    }
+
+    async fn tell_all(&self, message: impl Fn() -> ToShard) {
+        for shard in &self.shards {
+            drop(shard.send(message()).await);
+        }
+    }
+
+    /// Takes a consistent cut: positions as they stand, and after everything handed out so far what each shard and the
+    /// dead-letter writer still owe.
+    async fn cut(&mut self, reply: Option<oneshot::Sender<Vec<Commit>>>) {
+        let positions: Vec<Cut> = self.progress.cut();
+        let mut owed = Vec::with_capacity(self.shards.len() + 1);
+        for shard in &self.shards {
+            let (tell, told) = oneshot::channel();
+            drop(shard.send(ToShard::Cut(tell)).await);
+            owed.push(told);
+        }
+        owed.push(self.dead.cut().await);
+        drop(self.checkpoints.send(Checkpoint { positions, owed, reply }).await);
+    }
+
+    async fn drain(mut self, reply: oneshot::Sender<()>) {
+        let mut quiet = Vec::with_capacity(self.shards.len());
+        for shard in &self.shards {
+            let (tell, told) = oneshot::channel();
+            drop(shard.send(ToShard::Drain(tell)).await);
+            quiet.push(told);
+        }
+        // Whoever waits for this may lose patience: what is settled meanwhile is committed meanwhile.
+        let dead = self.dead.clone();
+        let mut settled = Box::pin(async move {
+            futures::future::join_all(quiet).await;
+            dead.drained().await;
+        });
+        while tokio::time::timeout(self.flush_interval, &mut settled).await.is_err() {
+            self.cut(None).await;
+        }
+        let (tell, told) = oneshot::channel();
+        self.cut(Some(tell)).await;
+        drop(told.await);
+        drop(reply.send(()));
+    }
+}
+
+fn topic_id(lane: usize) -> TopicId {
+    TopicId(u16::try_from(lane).unwrap_or(u16::MAX))
+}
+
+fn newest_timestamp(batch: &RecordBatch, partition: Partition) -> Option<Millis> {
+    batch.rows().iter().filter(|row| row.partition == partition).map(|row| row.timestamp).max()
+}

@@ -1,0 +1,229 @@
+//! One task per shard: it alone drives that shard's [`Shard`] value. It takes readings in, starts runs as modules have
+//! room, and answers when it is asked where it stands. It never waits for a module.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use hashbrown::HashMap;
+use quorate_core::decode::Readings;
+use quorate_core::ident::{Millis, ModuleId, Offset, Partition, TopicId};
+use quorate_core::plan::Plan;
+use quorate_core::progress::Progress;
+use quorate_core::record::RecordRow;
+use quorate_core::shard::{Mode, RunId, Shard};
+use tokio::sync::{mpsc, oneshot};
+
+use super::dead_letters::{DeadLetter, DeadLetterSender};
+use super::ports::Clock;
+use super::runs::{Permit, Runs};
+
+/// Messages a shard may have waiting.
+pub(super) const QUEUE: usize = 16;
+
+/// Above this many runs the records behind them are counted exactly.
+const COUNT_ABOVE: usize = 10_000;
+
+/// What a shard is told.
+#[derive(Debug)]
+pub(super) enum ToShard {
+    /// Readings of one batch, those in `rows` being this shard's.
+    Apply(Arc<Portion>, Vec<u32>),
+    /// A topic is loaded.
+    Loaded(TopicId),
+    /// Everything sent before this has been applied; what is still unsettled?
+    Cut(oneshot::Sender<Unsettled>),
+    /// How many stations are there, and how many complete?
+    Census(oneshot::Sender<Census>),
+    /// Take no more; answer once nothing is ready or in flight.
+    Drain(oneshot::Sender<()>),
+}
+
+/// A decoded batch on its way to the shards.
+#[derive(Debug)]
+pub(super) struct Portion {
+    pub(super) topic: TopicId,
+    pub(super) readings: Readings,
+    /// Per record: live, loading, or none when its assignment is over.
+    pub(super) modes: Modes,
+    pub(super) event_clock: Option<Millis>,
+}
+
+/// How the records of a batch are taken in. Nearly always all alike.
+#[derive(Debug)]
+pub(super) enum Modes {
+    All(Mode),
+    PerRecord(HashMap<(Partition, Offset), Option<Mode>>),
+}
+
+impl Modes {
+    /// What `progress` says of the records of one batch.
+    pub(super) fn of(progress: &Progress, topic: TopicId, rows: &[RecordRow]) -> (Self, usize) {
+        let modes = rows.iter().map(|row| progress.mode(topic, row));
+        let stale = modes.clone().filter(Option::is_none).count();
+        let first = rows.first().and_then(|row| progress.mode(topic, row));
+        match first {
+            Some(mode) if modes.clone().all(|other| other == Some(mode)) => (Self::All(mode), 0),
+            _ => (Self::PerRecord(rows.iter().map(|row| (row.partition, row.offset)).zip(modes).collect()), stale),
+        }
+    }
+
+    /// The mode of one record; none when it is stale.
+    pub(super) fn at(&self, row: &RecordRow) -> Option<Mode> {
+        match self {
+            Self::All(mode) => Some(*mode),
+            Self::PerRecord(modes) => modes.get(&(row.partition, row.offset)).copied().flatten(),
+        }
+    }
+}
+
+/// Per partition the lowest offset whose effect is not settled.
+pub(super) type Unsettled = HashMap<(TopicId, Partition), Offset>;
+
+/// Stations known to a shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Known stations.
+    pub stations: usize,
+    /// Complete ones, per module of the plan.
+    pub complete: Vec<usize>,
+    /// Runs that are delayed, ready or in flight.
+    pub open_runs: usize,
+}
+
+/// Records that are themselves unsettled, per topic; one writer per entry, read by the router.
+pub(super) type Gauges = Arc<[AtomicUsize]>;
+
+pub(super) struct ShardTask {
+    pub(super) shard: Shard,
+    pub(super) plan: Arc<Plan>,
+    pub(super) inbox: mpsc::Receiver<ToShard>,
+    pub(super) runs: Arc<Runs>,
+    pub(super) dead: DeadLetterSender,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) gauges: Gauges,
+}
+
+/// Futures a shard waits for besides its inbox.
+#[derive(Default)]
+struct Pending {
+    /// Modules for which a permit has been asked.
+    asked: HashSet<ModuleId>,
+    permits: FuturesUnordered<BoxFuture<'static, (ModuleId, Permit)>>,
+    in_flight: FuturesUnordered<BoxFuture<'static, RunId>>,
+    drained: Option<oneshot::Sender<()>>,
+}
+
+enum Event {
+    Told(Option<ToShard>),
+    Admitted(ModuleId, Permit),
+    Ended(RunId),
+    Deadline,
+}
+
+impl ShardTask {
+    /// Runs until the router is gone.
+    pub(super) async fn run(mut self) {
+        let mut pending = Pending::default();
+        loop {
+            let deadline = self.shard.next_deadline().map(|deadline| deadline.since(self.clock.now()));
+            let event = tokio::select! {
+                told = self.inbox.recv() => Event::Told(told),
+                Some((module, permit)) = pending.permits.next() => Event::Admitted(module, permit),
+                Some(run) = pending.in_flight.next() => Event::Ended(run),
+                () = sleep(deadline) => Event::Deadline,
+            };
+            match event {
+                Event::Told(None) => return,
+                Event::Told(Some(told)) => self.told(told, &mut pending).await,
+                Event::Admitted(module, permit) => self.start(module, permit, &mut pending),
+                Event::Ended(run) => self.shard.finish(run, self.clock.now()),
+                Event::Deadline => self.shard.handle_timeout(self.clock.now()),
+            }
+            self.publish_gauges();
+            self.ask_permits(&mut pending);
+            self.report_drained(&mut pending);
+        }
+    }
+
+    async fn told(&mut self, told: ToShard, pending: &mut Pending) {
+        match told {
+            ToShard::Apply(portion, rows) => self.apply(&portion, rows).await,
+            ToShard::Loaded(topic) => self.shard.topic_loaded(topic, self.clock.now()),
+            // Whoever asked may have given up waiting.
+            ToShard::Cut(reply) => drop(reply.send(self.shard.oldest_unsettled())),
+            ToShard::Census(reply) => drop(reply.send(self.census())),
+            ToShard::Drain(reply) => pending.drained = Some(reply),
+        }
+    }
+
+    async fn apply(&mut self, portion: &Portion, rows: Vec<u32>) {
+        let Portion { topic, readings, modes, event_clock } = portion;
+        let now = self.clock.now();
+        self.shard.set_event_clock(*topic, *event_clock);
+        let fresh = rows.into_iter().filter(|&row| {
+            let row = &readings.rows()[row as usize];
+            modes.at(readings.record(row)).is_some()
+        });
+        self.shard.apply(*topic, readings, fresh, |row| modes.at(row).unwrap_or(Mode::Load), now);
+        while let Some(dead) = self.shard.poll_dead() {
+            if let Some(letter) = DeadLetter::of_reading(&self.plan, readings, &dead) {
+                self.dead.send(vec![letter]).await;
+            }
+        }
+    }
+
+    fn start(&mut self, module: ModuleId, permit: Permit, pending: &mut Pending) {
+        pending.asked.remove(&module);
+        if let Some(invocation) = self.shard.poll_run(self.clock.now(), |other| other == module) {
+            let runs = Arc::clone(&self.runs);
+            pending.in_flight.push(runs.perform(invocation, permit).boxed());
+        }
+    }
+
+    fn ask_permits(&self, pending: &mut Pending) {
+        for module in self.shard.ready_modules() {
+            if pending.asked.insert(module) {
+                let runs = Arc::clone(&self.runs);
+                pending.permits.push(async move { (module, runs.admit(module).await) }.boxed());
+            }
+        }
+    }
+
+    fn publish_gauges(&self) {
+        for (topic, gauge) in (0..).map(TopicId).zip(&*self.gauges) {
+            let runs = self.shard.unsettled_runs(topic);
+            let records = if runs > COUNT_ABOVE { self.shard.unsettled_records(topic) } else { runs };
+            gauge.store(records, Ordering::Relaxed);
+        }
+    }
+
+    /// A drained shard has nothing in flight and nothing that could start now; what is delayed stays owed.
+    fn report_drained(&self, pending: &mut Pending) {
+        let idle = pending.in_flight.is_empty() && self.shard.ready_modules().next().is_none();
+        if idle && let Some(reply) = pending.drained.take() {
+            drop(reply.send(()));
+        }
+    }
+
+    fn census(&self) -> Census {
+        let now = self.clock.now();
+        Census {
+            stations: self.shard.stations(),
+            complete: self.plan.modules().map(|(module, _)| self.shard.complete_stations(module, now)).collect(),
+            open_runs: self.shard.open_runs(),
+        }
+    }
+}
+
+/// Sleeps until a deadline that is `ms` away; for ever when there is none.
+async fn sleep(ms: Option<i64>) {
+    match ms {
+        Some(ms) => tokio::time::sleep(Duration::from_millis(u64::try_from(ms).unwrap_or(0))).await,
+        None => std::future::pending().await,
+    }
+}
