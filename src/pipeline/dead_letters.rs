@@ -232,7 +232,9 @@ impl DeadLetterWriter {
                 self.sending.push(send(Arc::clone(&self.publisher), Arc::clone(&self.topic), letter, reply).boxed());
             }
             if self.sending.is_empty() {
-                self.drained.drain(..).for_each(|reply| drop(reply.send(())));
+                for reply in self.drained.drain(..) {
+                    let _ = reply.send(());
+                }
             }
         }
     }
@@ -265,7 +267,7 @@ impl DeadLetterWriter {
             }
         }
         if let Some(reply) = sent.reply {
-            drop(reply.send(()));
+            let _ = reply.send(());
         }
     }
 

@@ -277,7 +277,7 @@ impl Router {
         let (tell, told) = oneshot::channel();
         self.cut(Some(tell)).await;
         drop(told.await);
-        drop(reply.send(()));
+        let _ = reply.send(());
     }
 }
 

@@ -206,7 +206,7 @@ impl ShardTask {
     fn report_drained(&self, pending: &mut Pending) {
         let idle = pending.in_flight.is_empty() && self.shard.ready_modules().next().is_none();
         if idle && let Some(reply) = pending.drained.take() {
-            drop(reply.send(()));
+            let _ = reply.send(());
         }
     }
 
