@@ -5,3 +5,5 @@
 pub mod config;
 pub mod fleet;
 pub mod pipeline;
+pub mod runtime;
+pub mod telemetry;

@@ -1,0 +1,11 @@
+//! The room where tasks and threads are made and the clock is read: spawning under a name, module threads, time.
+
+mod clock;
+mod module_threads;
+mod signals;
+mod tasks;
+
+pub use clock::WallClock;
+pub use module_threads::{ModuleThreads, RegisteredModule};
+pub use signals::{Signals, StopSignal};
+pub use tasks::Tasks;

@@ -1,0 +1,209 @@
+//! Module threads: modules run here and nowhere else, so that one that computes, blocks, hangs or panics costs its own
+//! call. A thread past its deadline is abandoned, counted and replaced; at most four per module, then calls of that
+//! module fail at once until one of its threads comes back.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use futures::executor::block_on;
+use quorate_core::contract::{Module, ModuleError, ModuleInput, Output};
+use quorate_core::ident::ModuleId;
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+use tracing::{error, warn};
+
+use crate::pipeline::ports::{CallOutcome, Executor};
+
+/// Threads of one module that may be past their deadline at the same time.
+const MAX_ABANDONED: usize = 4;
+
+/// A module and the longest one call of it may take.
+#[derive(Clone)]
+pub struct RegisteredModule {
+    /// The module.
+    pub module: Arc<dyn Module>,
+    /// The longest one call may take, from the moment a thread takes it up.
+    pub timeout: Duration,
+}
+
+/// Runs modules on threads of their own.
+pub struct ModuleThreads {
+    modules: Vec<(RegisteredModule, Arc<AtomicUsize>)>,
+    /// One permit per thread that takes calls.
+    free: Arc<Semaphore>,
+    idle: Arc<Mutex<Vec<Worker>>>,
+    /// Where modules that only wait share one thread.
+    waiting: Option<Runtime>,
+}
+
+/// One thread and the way to give it a call. It ends when the sender is dropped.
+struct Worker {
+    calls: mpsc::SyncSender<Call>,
+}
+
+struct Call {
+    module: Arc<dyn Module>,
+    input: Arc<ModuleInput>,
+    reply: oneshot::Sender<CallOutcome>,
+}
+
+impl ModuleThreads {
+    /// `threads` threads for modules that compute, and one for those that only wait, if there are any.
+    ///
+    /// # Errors
+    /// When the operating system refuses a thread.
+    pub fn new(modules: Vec<RegisteredModule>, threads: usize) -> std::io::Result<Self> {
+        let waits = modules.iter().any(|registered| registered.module.waits());
+        let waiting = if waits {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            Some(builder.worker_threads(1).thread_name("module-waits").enable_all().build()?)
+        } else {
+            None
+        };
+        let threads = threads.max(1);
+        let idle = (0..threads).map(|_| Worker::start()).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            modules: modules.into_iter().map(|module| (module, Arc::default())).collect(),
+            free: Arc::new(Semaphore::new(threads)),
+            idle: Arc::new(Mutex::new(idle)),
+            waiting,
+        })
+    }
+
+    async fn compute(
+        &self,
+        registered: &RegisteredModule,
+        lost: &Arc<AtomicUsize>,
+        input: Arc<ModuleInput>,
+    ) -> CallOutcome {
+        let Ok(_thread) = self.free.acquire().await else {
+            return CallOutcome::Failed("module threads are closed".to_owned());
+        };
+        if lost.load(Ordering::Acquire) >= MAX_ABANDONED {
+            return CallOutcome::Failed(format!(
+                "{MAX_ABANDONED} threads of this module are stuck past their deadline"
+            ));
+        }
+        let Some(worker) = self.worker() else {
+            return CallOutcome::Failed("no thread could be started".to_owned());
+        };
+        let (reply, mut outcome) = oneshot::channel();
+        let call = Call { module: Arc::clone(&registered.module), input, reply };
+        if worker.calls.send(call).is_err() {
+            return CallOutcome::Failed("module thread ended".to_owned());
+        }
+        match timeout(registered.timeout, &mut outcome).await {
+            Ok(Ok(outcome)) => {
+                lock(&self.idle).push(worker);
+                outcome
+            }
+            Ok(Err(_)) => CallOutcome::Panicked("module thread ended".to_owned()),
+            Err(_) => {
+                abandon(registered, lost, outcome);
+                CallOutcome::TimedOut(registered.timeout)
+            }
+        }
+    }
+
+    /// An idle thread, or a new one in place of an abandoned one.
+    fn worker(&self) -> Option<Worker> {
+        let idle = lock(&self.idle).pop();
+        idle.or_else(|| Worker::start().inspect_err(|e| error!(error = %e, "module thread not started")).ok())
+    }
+
+    async fn wait(&self, registered: &RegisteredModule, runtime: &Runtime, input: Arc<ModuleInput>) -> CallOutcome {
+        let module = Arc::clone(&registered.module);
+        let calling = async move { guarded(&*module, &input).await };
+        #[expect(clippy::disallowed_methods, reason = "this room runs modules; the call is bounded by its deadline")]
+        let mut task = runtime.spawn(calling);
+        match timeout(registered.timeout, &mut task).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(e)) => CallOutcome::Panicked(e.to_string()),
+            Err(_) => {
+                task.abort();
+                CallOutcome::TimedOut(registered.timeout)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Executor for ModuleThreads {
+    async fn call(&self, module: ModuleId, input: Arc<ModuleInput>) -> CallOutcome {
+        let (registered, lost) = &self.modules[module.ix()];
+        match &self.waiting {
+            Some(runtime) if registered.module.waits() => self.wait(registered, runtime, input).await,
+            _ => self.compute(registered, lost, input).await,
+        }
+    }
+}
+
+impl Drop for ModuleThreads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.waiting.take() {
+            // Never wait for a module: the process may be ending on a deadline.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Worker {
+    #[expect(clippy::disallowed_methods, reason = "module threads are made here and nowhere else")]
+    fn start() -> std::io::Result<Self> {
+        let (calls, inbox) = mpsc::sync_channel::<Call>(1);
+        thread::Builder::new().name("module".to_owned()).spawn(move || {
+            while let Ok(Call { module, input, reply }) = inbox.recv() {
+                // Whoever asked may have given up: then this thread was abandoned and its sender is gone too.
+                let _ = reply.send(block_on(guarded(&*module, &input)));
+            }
+        })?;
+        Ok(Self { calls })
+    }
+}
+
+/// Counts a thread past its deadline until its call ends after all.
+fn abandon(registered: &RegisteredModule, lost: &Arc<AtomicUsize>, outcome: oneshot::Receiver<CallOutcome>) {
+    let stuck = lost.fetch_add(1, Ordering::AcqRel) + 1;
+    let module = registered.module.name();
+    warn!(module, stuck, limit = MAX_ABANDONED, "module call past its deadline, thread abandoned");
+    let lost = Arc::clone(lost);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a watcher that ends with the call it watches, at most four a module"
+    )]
+    tokio::spawn(async move {
+        drop(outcome.await);
+        lost.fetch_sub(1, Ordering::AcqRel);
+    });
+}
+
+/// Calls a module and turns everything it may do into an outcome.
+async fn guarded(module: &dyn Module, input: &ModuleInput) -> CallOutcome {
+    match AssertUnwindSafe(module.invoke(input)).catch_unwind().await {
+        Ok(result) => outcome(result),
+        Err(panic) => CallOutcome::Panicked(panic_text(&*panic)),
+    }
+}
+
+fn outcome(result: Result<Vec<Output>, ModuleError>) -> CallOutcome {
+    match result {
+        Ok(outputs) => CallOutcome::Returned(outputs),
+        Err(ModuleError::Retriable(detail)) => CallOutcome::Failed(detail),
+        Err(ModuleError::Rejected(detail)) => CallOutcome::Rejected(detail),
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic without a message".to_owned())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
