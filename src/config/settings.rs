@@ -53,9 +53,7 @@ impl Properties {
     /// Whether a property's value must never be shown.
     #[must_use]
     pub fn is_secret(name: &str) -> bool {
-        ["password", "secret", "token", "jaas", "oauthbearer.config", ".pem", "sasl.username"]
-            .iter()
-            .any(|mark| name.contains(mark))
+        super::secrecy::is_secret(name)
     }
 
     /// Names and values as they may be shown: secrets are masked.

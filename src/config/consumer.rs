@@ -1,0 +1,282 @@
+//! The keys of `[kafka.consumer]`, which every `[topics.NAME]` may override, and the profiles that set several at once.
+//! Decides which of them wins; knows native names, but builds no client.
+
+use super::problem::Origin;
+use super::raw::Value;
+use super::reader::{Misfit, Notes, Parsed, Placed, Reader};
+use super::scalar::{choice, flag, name, within};
+use super::settings::{MissingTopic, OffsetReset, OutOfRange};
+
+/// A number that goes to the client as it is.
+pub(super) struct Number {
+    pub(super) key: &'static str,
+    pub(super) native: &'static str,
+    default: i64,
+    range: (i64, i64),
+}
+
+const fn number(key: &'static str, native: &'static str, default: i64, min: i64, max: i64) -> Number {
+    Number { key, native, default, range: (min, max) }
+}
+
+/// Ranges are those of the native properties.
+pub(super) const NUMBERS: [Number; 7] = [
+    number("session_timeout_ms", "session.timeout.ms", 30_000, 1, 3_600_000),
+    number("heartbeat_interval_ms", "heartbeat.interval.ms", 10_000, 1, 3_600_000),
+    number("max_poll_interval_ms", "max.poll.interval.ms", 300_000, 1, 86_400_000),
+    number("fetch_min_bytes", "fetch.min.bytes", 1, 1, 100_000_000),
+    number("fetch_max_wait_ms", "fetch.wait.max.ms", 500, 0, 300_000),
+    number("fetch_max_bytes", "fetch.max.bytes", 52_428_800, 1, 2_147_483_135),
+    number("max_partition_fetch_bytes", "max.partition.fetch.bytes", 1_048_576, 1, 1_000_000_000),
+];
+
+/// A named set of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Profile {
+    Realtime,
+    CatchUp,
+}
+
+impl Profile {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Realtime => "realtime",
+            Self::CatchUp => "catch_up",
+        }
+    }
+
+    /// What the profile says about a key.
+    fn value(self, key: &str) -> Option<i64> {
+        let (records, session_ms, interval_ms) = match self {
+            Self::Realtime => (300, 30_000, 300_000),
+            Self::CatchUp => (1000, 60_000, 600_000),
+        };
+        match key {
+            "max_poll_records" => Some(records),
+            "session_timeout_ms" => Some(session_ms),
+            "max_poll_interval_ms" => Some(interval_ms),
+            _ => None,
+        }
+    }
+}
+
+/// How many records a topic may hand out in one turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quota {
+    /// By the number of topics.
+    Auto,
+    Records(i64),
+}
+
+impl Quota {
+    /// The quota when `topics` are consumed. Ten topics count as "from 5 to 10".
+    pub(super) fn records(self, topics: usize) -> usize {
+        match self {
+            Self::Records(records) => usize::try_from(records).unwrap_or(usize::MAX),
+            Self::Auto if topics < 5 => 500,
+            Self::Auto if topics <= 10 => 300,
+            Self::Auto => 200,
+        }
+    }
+}
+
+/// The group protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Classic,
+    Consumer,
+}
+
+/// The keys as one table gives them.
+#[derive(Default)]
+pub(super) struct Keys {
+    profile: Option<Placed<Profile>>,
+    numbers: [Option<Placed<i64>>; NUMBERS.len()],
+    quota: Option<Placed<Quota>>,
+    reset: Option<Placed<OffsetReset>>,
+    out_of_range: Option<Placed<OutOfRange>>,
+    missing: Option<Placed<MissingTopic>>,
+    instance: Option<Placed<String>>,
+    protocol: Option<Placed<Protocol>>,
+}
+
+/// Reads the keys that `[kafka.consumer]` and `[topics.NAME]` share.
+pub(super) fn read(table: &Reader<'_>) -> Keys {
+    let resets =
+        || vec![("earliest", OffsetReset::Earliest), ("latest", OffsetReset::Latest), ("error", OffsetReset::Error)];
+    let reset = table.optional("auto_offset_reset", choice(resets(), &[]));
+    let alias = table.optional("on_missing_offset", choice(resets(), &[]));
+    if let (Some(_), Some(alias)) = (&reset, &alias) {
+        let message = "`auto_offset_reset` and `on_missing_offset` are the same setting";
+        table.notes.error(&alias.origin, message, "keep one of them");
+    }
+    let out_of_range =
+        vec![("earliest", OutOfRange::Earliest), ("latest", OutOfRange::Latest), ("halt", OutOfRange::Halt)];
+    let missing = vec![("wait", MissingTopic::Wait), ("fail", MissingTopic::Fail), ("create", MissingTopic::Create)];
+    let profiles = vec![("realtime", Profile::Realtime), ("catch_up", Profile::CatchUp)];
+    let protocols = vec![("classic", Protocol::Classic), ("consumer", Protocol::Consumer)];
+    table.optional("on_recreate", choice(vec![("earliest", ())], &["halt"]));
+    Keys {
+        profile: table.optional("profile", choice(profiles, &["task", "exclusive_task", "control"])),
+        numbers: NUMBERS.each_ref().map(|n| table.optional(n.key, within(n.range.0, n.range.1))),
+        quota: table.optional("max_poll_records", quota),
+        reset: reset.or(alias),
+        out_of_range: table.optional("on_out_of_range", choice(out_of_range, &[])),
+        missing: table.optional("missing_topic", choice(missing, &[])),
+        instance: table.optional("instance_id", name),
+        protocol: table.optional("protocol", choice(protocols, &[])),
+    }
+}
+
+fn quota(node: &super::raw::Node) -> Parsed<Quota> {
+    match &node.value {
+        Value::Text(text) if text == "auto" => Ok(Quota::Auto),
+        Value::Integer(_) => within(1, 1_000_000)(node).map(Quota::Records),
+        _ => Err(Misfit::new("must be a number of records or \"auto\"").into()),
+    }
+}
+
+/// The value that won, and whether the topic's own table said it.
+#[derive(Clone, Debug)]
+pub(super) struct Won<T> {
+    pub(super) value: T,
+    pub(super) origin: Origin,
+    pub(super) of_topic: bool,
+}
+
+/// The values in force for one topic, or for all.
+pub(super) struct Tuning {
+    pub(super) numbers: [Won<i64>; NUMBERS.len()],
+    pub(super) quota: Won<Quota>,
+    pub(super) reset: Won<OffsetReset>,
+    pub(super) out_of_range: Won<OutOfRange>,
+    pub(super) missing: Won<MissingTopic>,
+    pub(super) instance: Won<Option<String>>,
+    pub(super) protocol: Won<Protocol>,
+}
+
+/// What is in force: the topic's own keys, then its profile, then the keys and the profile of `[kafka.consumer]`,
+/// then the defaults.
+pub(super) fn tune(all: &Keys, topic: Option<&Keys>) -> Tuning {
+    let numbers = std::array::from_fn(|ix| {
+        let key = NUMBERS[ix].key;
+        pick(all, topic, |keys| keys.numbers[ix].clone(), |profile| profile.value(key), NUMBERS[ix].default)
+    });
+    let records = |profile: Profile| profile.value("max_poll_records").map(Quota::Records);
+    Tuning {
+        numbers,
+        quota: pick(all, topic, |keys| keys.quota.clone(), records, Quota::Records(500)),
+        reset: pick(all, topic, |keys| keys.reset.clone(), |_| None, OffsetReset::Earliest),
+        out_of_range: pick(all, topic, |keys| keys.out_of_range.clone(), |_| None, OutOfRange::Earliest),
+        missing: pick(all, topic, |keys| keys.missing.clone(), |_| None, MissingTopic::Wait),
+        instance: pick(all, topic, |keys| some(keys.instance.clone()), |_| None, None),
+        protocol: pick(all, topic, |keys| keys.protocol.clone(), |_| None, Protocol::Classic),
+    }
+}
+
+fn some<T>(placed: Option<Placed<T>>) -> Option<Placed<Option<T>>> {
+    placed.map(|placed| Placed { value: Some(placed.value), origin: placed.origin })
+}
+
+fn pick<T>(
+    all: &Keys,
+    topic: Option<&Keys>,
+    explicit: impl Fn(&Keys) -> Option<Placed<T>>,
+    of_profile: impl Fn(Profile) -> Option<T>,
+    default: T,
+) -> Won<T> {
+    for (keys, of_topic) in topic.map(|keys| (keys, true)).into_iter().chain([(all, false)]) {
+        if let Some(Placed { value, origin }) = explicit(keys) {
+            return Won { value, origin, of_topic };
+        }
+        if let Some((profile, value)) = keys.profile.as_ref().and_then(|p| Some((p.value, of_profile(p.value)?))) {
+            return Won { value, origin: Origin::Profile(profile.name()), of_topic };
+        }
+    }
+    Won { value: default, origin: Origin::Default, of_topic: false }
+}
+
+/// Writes down what is in force for all topics where nothing was written.
+pub(super) fn show(table: &Reader<'_>, tuning: &Tuning) {
+    let show = |key: &str, value: Value, origin: &Origin| {
+        if !origin.is_given() {
+            table.notes.show(&table.path_of(key), &value, origin);
+        }
+    };
+    for (number, won) in NUMBERS.iter().zip(&tuning.numbers) {
+        show(number.key, won.value.into(), &won.origin);
+    }
+    if let Quota::Records(records) = tuning.quota.value {
+        show("max_poll_records", records.into(), &tuning.quota.origin);
+    }
+    show("auto_offset_reset", "earliest".into(), &tuning.reset.origin);
+    show("on_out_of_range", "earliest".into(), &tuning.out_of_range.origin);
+    show("missing_topic", "wait".into(), &tuning.missing.origin);
+    show("protocol", "classic".into(), &tuning.protocol.origin);
+    if !table.entries().any(|(key, _)| key == "on_recreate") {
+        show("on_recreate", "earliest".into(), &Origin::Default);
+    }
+}
+
+/// Warns about keys of a topic that one consumer for all topics cannot honour.
+pub(super) fn warn_inert(notes: &Notes, topic: &str, keys: &Keys) {
+    let mut inert: Vec<(&str, &Origin)> = Vec::new();
+    inert.extend(NUMBERS.iter().zip(&keys.numbers).filter_map(|(n, set)| Some((n.key, &set.as_ref()?.origin))));
+    inert.extend(keys.instance.iter().map(|set| ("instance_id", &set.origin)));
+    inert.extend(keys.protocol.iter().map(|set| ("protocol", &set.origin)));
+    inert.extend(keys.profile.iter().map(|set| ("profile", &set.origin)));
+    for (key, origin) in inert {
+        let message = format!("`{key}` of {topic} has no effect: one consumer serves all topics");
+        notes.warn(origin, message, "set `multi_consumer_mode = true`, or set it in [kafka.consumer]");
+    }
+}
+
+/// Warns about positions that would be skipped.
+pub(super) fn warn_latest(notes: &Notes, reset: &Won<OffsetReset>) {
+    if reset.value == OffsetReset::Latest {
+        let message = "`latest` skips what was not read yet when there is no committed position: at the first start, and \
+                       after `multi_consumer_mode` was switched, because the groups then have other names";
+        notes.warn(&reset.origin, message, "use \"earliest\", or hand positions over before switching");
+    }
+}
+
+/// The keys that only `[kafka.consumer]` has.
+pub(super) struct Global {
+    pub(super) group: Option<Placed<String>>,
+    pub(super) multi: Placed<bool>,
+    pub(super) prefetch_mb: Placed<i64>,
+    pub(super) auto_commit: Placed<bool>,
+    pub(super) auto_commit_interval_ms: Placed<i64>,
+}
+
+/// Reads the keys that only `[kafka.consumer]` has. The group id is required where the service is to connect.
+pub(super) fn read_global(table: &Reader<'_>, connects: bool) -> Global {
+    let group = if connects {
+        table.required("group_id", name, "e.g. `group_id = \"data-analysis-service\"` in [kafka.consumer]")
+    } else {
+        table.optional("group_id", name)
+    };
+    Global {
+        group,
+        multi: table.or("multi_consumer_mode", false, flag),
+        prefetch_mb: table.or("prefetch_total_mb", 256, within(1, 1 << 20)),
+        auto_commit: table.or("enable_auto_commit", false, flag),
+        auto_commit_interval_ms: table.or("auto_commit_interval_ms", 5000, within(1, 86_400_000)),
+    }
+}
+
+/// Refuses, in a topic's table, the keys that only `[kafka.consumer]` has.
+pub(super) fn refuse_global(table: &Reader<'_>) {
+    for key in ["group_id", "multi_consumer_mode", "prefetch_total_mb"] {
+        if let Some(entry) = table.entry(key) {
+            let message = format!("`{}` cannot differ from topic to topic", table.path_of(key));
+            table.notes.error(&entry.key, message, format!("write `{key}` in [kafka.consumer]"));
+        }
+    }
+    for key in ["enable_auto_commit", "auto_commit_interval_ms"] {
+        if let Some(entry) = table.entry(key) {
+            let what = format!("`{key}` for a single topic");
+            table.notes.unavailable(&entry.key, &what, format!("write `{key}` in [kafka.consumer]"));
+        }
+    }
+}

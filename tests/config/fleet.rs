@@ -1,0 +1,64 @@
+//! The `config.toml` at the root of the repository.
+
+use quorate::config::{self, ConsumerMode, Purpose, Rehydrate, Sources};
+use quorate_core::plan::{Fill, Scope, WindowPlan};
+
+use super::{MODULES, warnings};
+
+fn fleet(set: &[&str]) -> config::Loaded {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml");
+    let set = set.iter().map(|argument| (*argument).to_owned()).collect();
+    match config::load(Sources { path, env: [], set }, Purpose::service(MODULES)) {
+        Ok(loaded) => loaded,
+        Err(report) => panic!("{report}"),
+    }
+}
+
+#[test]
+fn the_fleet_loads_without_a_warning_and_consumes_what_load_prediction_names() {
+    let loaded = fleet(&[]);
+    assert_eq!(warnings(&loaded), Vec::<&str>::new());
+    let settings = loaded.settings;
+    assert_eq!(settings.mode, ConsumerMode::Multi);
+    let names: Vec<_> = settings.plan.topics.iter().map(|topic| &*topic.name).collect();
+    assert_eq!(
+        names,
+        [
+            "SCHEDULE-CAR-ORDER",
+            "SCHEDULE-DEVICE-GUN",
+            "SCHEDULE-ENVIRONMENT-CALENDAR",
+            "SCHEDULE-STATION-PARAM",
+            "SCHEDULE-STATION-REALTIME-DATA",
+        ]
+    );
+    assert_eq!(settings.topics.iter().map(|topic| topic.quota).collect::<Vec<_>>(), [300; 5]);
+    let module = &settings.plan.modules[0];
+    assert_eq!((&*module.name, &*module.version, module.requires.len()), ("load_prediction", "3", 5));
+    assert_eq!(module.min_interval_ms, 2000);
+    assert_eq!(settings.modules[0].output_topic, "MODULE-OUTPUT-LOAD-PREDICTION");
+    assert_eq!(settings.dead_letter_topic, "data-analysis-service-dead-letters");
+}
+
+#[test]
+fn the_fleets_grid_has_four_weeks_of_hours_and_is_loaded_as_far_back() {
+    let settings = fleet(&[]).settings;
+    let id = settings.plan.topic_id("SCHEDULE-STATION-REALTIME-DATA").expect("consumed");
+    let WindowPlan::Grid(grid) = &settings.plan.topic(id).window else { panic!("a grid") };
+    assert_eq!((grid.len, grid.fill, grid.max_gap_ms, grid.series.len()), (672, Fill::Linear, Some(10_800_000), 2));
+    let names: Vec<_> = grid.values.iter().chain(&grid.totals).map(|column| &*column.name).collect();
+    assert_eq!(names, ["outputPowerPerGunAvg", "outputPowerPerGunMax", "outputPowerPerStationAvg"]);
+    assert_eq!(settings.topics[id.ix()].rehydrate, Rehydrate::Span { span_ms: 672 * 3_600_000 });
+    let calendar = settings.plan.topic_id("SCHEDULE-ENVIRONMENT-CALENDAR").expect("consumed");
+    assert!(matches!(settings.plan.topic(calendar).scope, Scope::Global));
+    assert_eq!(settings.topics[calendar.ix()].rehydrate, Rehydrate::Beginning);
+}
+
+#[test]
+fn all_thirteen_topics_are_consumed_once_the_probe_is_enabled() {
+    let loaded = fleet(&["modules.probe.enabled=true"]);
+    assert_eq!(warnings(&loaded), Vec::<&str>::new());
+    assert_eq!(loaded.settings.consumers.len(), 13);
+    assert!(loaded.settings.topics.iter().all(|topic| topic.quota == 200 && topic.provision.is_some()));
+    let pv = loaded.settings.plan.topic_id("SCHEDULE-DEVICE-PV").expect("consumed");
+    assert_eq!(loaded.settings.plan.topic(pv).records.len(), 2);
+}
