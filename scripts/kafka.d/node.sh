@@ -43,6 +43,11 @@ transaction.state.log.num.partitions=4
 # Saves every new group three seconds.
 group.initial.rebalance.delay.ms=0
 PROPERTIES
+  if ((brokers == 1)); then
+    # A broker that was killed may register again only when its old session has ended: 9 s by default.
+    echo broker.session.timeout.ms=2000
+    echo broker.heartbeat.interval.ms=500
+  fi
   if [[ $sasl == yes ]]; then
     # Whoever comes through the plain listener, the tools and the brokers themselves included, may do everything.
     cat <<PROPERTIES
