@@ -2,6 +2,8 @@
 //!
 //! This crate is the shell around [`quorate_core`]: it performs IO and decides nothing.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests spawn, wait and read the clock as they need"))]
+
 pub mod config;
 pub mod fleet;
 pub mod pipeline;
