@@ -70,6 +70,22 @@ pub enum ReplayEvent {
         /// Its place in the record's list; null when the whole record is meant.
         element: Option<u32>,
     },
+    /// A module gave no result for an input.
+    #[serde(rename = "dead_letter")]
+    RunFailed {
+        /// When the input was assembled.
+        at: Millis,
+        /// The module.
+        module: Arc<str>,
+        /// The station.
+        station: Station,
+        /// Why.
+        reason: Reason,
+        /// More about why, for people.
+        detail: String,
+        /// The input's hash.
+        input_hash: InputHash,
+    },
     /// A known station that is not complete at the end.
     Incomplete {
         /// The clock at the end.
@@ -93,6 +109,21 @@ impl ReplayEvent {
             value: serde_json::from_str(output.as_json()).ok()?,
             input_hash: input.input_hash,
         })
+    }
+}
+
+impl ReplayEvent {
+    /// The failure of one module call.
+    #[must_use]
+    pub fn run_failed(input: &ModuleInput, reason: Reason, detail: String) -> Self {
+        Self::RunFailed {
+            at: input.at,
+            module: Arc::clone(&input.module),
+            station: input.station.clone(),
+            reason,
+            detail,
+            input_hash: input.input_hash,
+        }
     }
 }
 

@@ -1,0 +1,8 @@
+//! The whole service in memory: real pipeline, real core, virtual time, scripted consumers, faults injected through the
+//! traits that production uses.
+
+mod failures;
+mod fairness;
+mod loading;
+mod settlement;
+mod support;
