@@ -234,8 +234,8 @@ pub(super) fn warn_inert(notes: &Notes, topic: &str, keys: &Keys) {
 /// Warns about positions that would be skipped.
 pub(super) fn warn_latest(notes: &Notes, reset: &Won<OffsetReset>) {
     if reset.value == OffsetReset::Latest {
-        let message = "`latest` skips what was not read yet when there is no committed position: at the first start, and \
-                       after `multi_consumer_mode` was switched, because the groups then have other names";
+        let message = "`latest` skips what was not read yet wherever there is no committed position: at the first \
+                       start, and after a switch of `multi_consumer_mode`, which gives the groups other names";
         notes.warn(&reset.origin, message, "use \"earliest\", or hand positions over before switching");
     }
 }

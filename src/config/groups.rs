@@ -13,11 +13,14 @@ pub(super) fn is_reserved(base: &str, group: &str) -> bool {
     RESERVED.iter().any(|name| of_topic(base, name) == group)
 }
 
-/// Pairs of (base, topic) that end up in one group: they would rebalance each other for ever.
-pub(super) fn colliding<'p>(pairs: &[(&'p str, &'p str)]) -> Vec<((&'p str, &'p str), (&'p str, &'p str))> {
+/// A base and a topic: what a group's name is made of.
+type Parts<'p> = (&'p str, &'p str);
+
+/// Those that end up in one group: they would rebalance each other for ever.
+pub(super) fn colliding<'p>(pairs: &[Parts<'p>]) -> Vec<(Parts<'p>, Parts<'p>)> {
     let mut found = Vec::new();
     for (ix, second) in pairs.iter().enumerate() {
-        let same = |first: &&(&str, &str)| of_topic(first.0, first.1) == of_topic(second.0, second.1);
+        let same = |first: &&Parts<'_>| of_topic(first.0, first.1) == of_topic(second.0, second.1);
         found.extend(pairs[..ix].iter().find(same).map(|first| (*first, *second)));
     }
     found

@@ -58,12 +58,9 @@ fn check_inputs(notes: &Notes, topics: &[Topic], module: &Module) {
             continue;
         };
         if seen.contains(&name) {
-            let place = if ix < module.requires.len() {
-                "twice in `requires`"
-            } else {
-                "twice, required and optional or both times optional"
-            };
-            notes.error(&input.topic.origin, format!("module `{}` names {name} {place}", module.name), "keep one");
+            let required = module.requires.iter().any(|input| input.topic.value == name);
+            let how = if required && ix >= module.requires.len() { "as required and as optional" } else { "twice" };
+            notes.error(&input.topic.origin, format!("module `{}` names {name} {how}", module.name), "keep one");
         }
         seen.push(name);
         check_age(notes, topic, input);

@@ -40,8 +40,8 @@ use problem::Listing;
 use reader::Notes;
 use secret::Vault;
 
-/// Where a configuration comes from. Later ones win: file, environment, `--set`.
-#[derive(Clone, Debug)]
+/// Where a configuration comes from. Later ones win: file, environment, `--set`. May hold secrets, hence no `Debug`.
+#[derive(Clone)]
 pub struct Sources<E> {
     /// The TOML file.
     pub path: PathBuf,

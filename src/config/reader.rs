@@ -197,6 +197,7 @@ impl<'a> Reader<'a> {
         }
         let node = Node { value: default.into(), origin: Origin::Default, words: None };
         self.notes.show(&self.path_of(key), &node.value, &node.origin);
+        // Every default is a constant, or made of a name that was checked, and every reader of it is tested.
         let Ok(value) = parse(&node) else { unreachable!("the default of {} is understood", self.path_of(key)) };
         Placed { value, origin: Origin::Default }
     }
@@ -234,12 +235,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The candidate most like `word`, whatever the case; none when nothing is alike.
+/// The candidate most like `word`, whatever the case; none when all differ in more than a few letters.
 pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let fold = |text: &str| text.to_ascii_lowercase().replace(['.', '-'], "_");
     let word = fold(word);
-    let scored = candidates.into_iter().map(|c| (strsim::normalized_damerau_levenshtein(&word, &fold(c)), c));
-    let best = scored.filter(|(score, _)| *score >= 0.6).max_by(|a, b| a.0.total_cmp(&b.0));
+    let slips = (word.chars().count() / 3).clamp(1, 4);
+    let scored = candidates.into_iter().map(|c| (strsim::damerau_levenshtein(&word, &fold(c)), c));
+    let best = scored.filter(|(distance, _)| *distance <= slips).min_by_key(|(distance, _)| *distance);
     best.map(|(_, candidate)| candidate)
 }
 

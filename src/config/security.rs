@@ -13,10 +13,14 @@ pub(super) type Setting = (&'static str, &'static str, Placed<String>);
 pub(super) fn read(table: &Reader<'_>, vault: &Vault<'_>, brokers: &str) -> Vec<Setting> {
     let words = |words: &[&'static str]| words.iter().map(|word| (*word, (*word).to_owned())).collect::<Vec<_>>();
     let protocols = words(&["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]);
-    let mechanisms = words(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]);
+    let mechanisms = words(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]);
     let found = [
         ("security.protocol", "protocol", table.optional("protocol", choice(protocols, &[]))),
-        ("sasl.mechanisms", "sasl_mechanism", table.optional("sasl_mechanism", choice(mechanisms, &["GSSAPI"]))),
+        (
+            "sasl.mechanisms",
+            "sasl_mechanism",
+            table.optional("sasl_mechanism", choice(mechanisms, &["GSSAPI", "OAUTHBEARER"])),
+        ),
         ("sasl.username", "username", table.optional("username", name)),
         ("sasl.password", "password", password(table, vault)),
         ("ssl.ca.location", "ca", table.optional("ca", name)),
@@ -53,14 +57,9 @@ fn check(table: &Reader<'_>, settings: &[Setting], brokers: &str) {
                 "e.g. \"SCRAM-SHA-512\"",
             );
         }
-        if mechanism != Some("OAUTHBEARER") {
-            for key in ["username", "password"].into_iter().filter(|key| !written(key)) {
-                notes.missing(
-                    protocol_at,
-                    format!("`protocol = \"{protocol}\"` needs `{key}`"),
-                    "add it to [kafka.security]",
-                );
-            }
+        for key in ["username", "password"].into_iter().filter(|key| !written(key)) {
+            let message = format!("`protocol = \"{protocol}\"` needs `{key}`");
+            notes.missing(protocol_at, message, "add it to [kafka.security]");
         }
     } else if let Some(set) = ["sasl_mechanism", "username", "password"].into_iter().find_map(get) {
         let help = "set `protocol` to \"sasl_ssl\" or \"sasl_plaintext\"";

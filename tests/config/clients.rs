@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use quorate::config::{ConsumerMode, MissingTopic, OffsetReset, OutOfRange};
+use quorate::config::{ConsumerMode, MissingTopic, OffsetReset, OutOfRange, Properties};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::producer::BaseProducer;
 
 use super::{SMALL, advice, bad, good, only, small_and, warnings, with_topics};
 
@@ -301,4 +304,39 @@ fn row_0_07_the_producer_sends_what_its_topics_take() {
     assert_eq!(good(&small_and(output)).settings.producer.0["message.max.bytes"], "8388608");
     let loaded = good(&small_and(&format!("{output}[kafka.properties]\n\"message.max.bytes\" = 2000000")));
     assert!(warnings(&loaded)[0].contains("the producer sends at most 2000000"), "{}", loaded.warnings);
+}
+
+fn native(properties: &Properties) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    properties.0.iter().for_each(|(name, value)| {
+        config.set(name, value);
+    });
+    config
+}
+
+#[test]
+fn the_client_library_takes_every_map_that_comes_out_of_here() {
+    let login = "[kafka.security]\nprotocol = 'ssl'\n";
+    let mut texts = vec![
+        SMALL.to_owned(),
+        small_and(login),
+        with_topics(None, "prefetch_total_mb = 1", &TEN),
+        with_topics(Some(true), "prefetch_total_mb = 11\nprofile = 'catch_up'\ninstance_id = 'host-a'", &TEN),
+        with_topics(Some(true), "protocol = 'consumer'\nmax_poll_records = 'auto'", &["A"]),
+        small_and("[kafka.properties]\n\"message.max.bytes\" = 900000000\n\"linger.ms\" = 0.5\nretries = 200"),
+        small_and("[limits]\nrecord_bytes = '2GiB'"),
+    ];
+    let codecs = ["none", "gzip", "snappy", "lz4", "zstd"];
+    texts.extend(codecs.map(|codec| small_and(&format!("[kafka.producer]\ncompression_type = '{codec}'"))));
+    for text in texts {
+        let settings = good(&text).settings;
+        for consumer in &settings.consumers {
+            let client: Result<BaseConsumer, _> = native(&consumer.properties).create();
+            assert!(client.is_ok(), "{text}\n{:?}", client.err());
+        }
+        for properties in [&settings.producer, &settings.client] {
+            let client: Result<BaseProducer, _> = native(properties).create();
+            assert!(client.is_ok(), "{text}\n{:?}", client.err());
+        }
+    }
 }

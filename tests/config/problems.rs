@@ -125,7 +125,12 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "`backoff` is longer than `max_backoff`",
         "",
     ),
-    ("[modules.digest]\nrequires = ['PARAM']\noptional = ['PARAM']", "twice", "keep one"),
+    (
+        "[modules.digest]\nrequires = ['PARAM']\noptional = ['PARAM']",
+        "names PARAM as required and as optional",
+        "keep one",
+    ),
+    ("[modules.digest]\nrequires = ['PARAM', { topic = 'PARAM' }]", "names PARAM twice", "keep one"),
     ("[modules.digest]\nrequires = ['PARAM']\noutput_topic = 'PARAM'", "needs its own results", ""),
     ("[modules.digst]\nrequires = ['PARAM']", "there is no module `digst`", "`digest`"),
     ("[modules.digest]\nenabled = true", "names no topics", "requires"),

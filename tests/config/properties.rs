@@ -148,6 +148,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "",
     ),
     ("\"receive.message.max.bytes\" = 2000000", "must be at least 512 more than", ""),
+    ("\"statistics.interval.ms\" = 0", "without statistics", ""),
     ("\"queued.max.messages.kbytes\" = 2000000", "more than `prefetch_total_mb`", ""),
     ("\"message.timeout.ms\" = 3", "`message.timeout.ms` (3) must be more than `linger_ms` (5)", ""),
     ("\"acks\" = 1", "`acks` = 1 contradicts `enable_idempotence` = true", "enable_idempotence = false"),

@@ -78,7 +78,7 @@ fn a_secret_that_cannot_be_found_is_an_error_for_the_service_and_nothing_to_repl
 
 /// What is added to [`SMALL`], words of the message.
 const LOGINS: &[(&str, &str)] = &[
-    ("[kafka.security]\nprotocol = 'sasl_ssl'\nsasl_mechanism = 'OAUTHBEARE'", "unknown value `OAUTHBEARE`"),
+    ("[kafka.security]\nprotocol = 'sasl_ssl'\nsasl_mechanism = 'PLANE'", "unknown value `PLANE`"),
     ("[kafka.security]\nprotocol = 'sasl_ssl'\nsasl_mechanism = 'GSSAPI'", "`GSSAPI` is not available in this version"),
     ("[kafka.security]\nprotocol = 'sasl_ssl'", "needs `sasl_mechanism`"),
     ("[kafka.security]\nusername = 'svc'", "a login is configured"),

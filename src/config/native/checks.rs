@@ -57,6 +57,9 @@ pub(in crate::config) fn consumer(notes: &Notes, map: &Map) {
             notes.warn(&origin, message, "two lost heartbeats should not cost the membership");
         }
     }
+    if let Some(set) = map.0.get("statistics.interval.ms").filter(|set| set.value == "0") {
+        notes.error(&set.origin, "without statistics there is no lag to report", "leave the property out, or use 1000");
+    }
     let (fetch, message, response) = ("fetch.max.bytes", "message.max.bytes", "receive.message.max.bytes");
     let message_bytes = map.number(message).unwrap_or(MESSAGE_BYTES);
     if let Some(f) = map.number(fetch) {
