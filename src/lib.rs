@@ -3,4 +3,5 @@
 //! This crate is the shell around [`quorate_core`]: it performs IO and decides nothing.
 
 pub mod config;
+pub mod kafka;
 pub mod pipeline;
