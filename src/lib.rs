@@ -4,8 +4,11 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests spawn, wait and read the clock as they need"))]
 
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod fleet;
+pub mod kafka;
 pub mod pipeline;
 pub mod runtime;
 pub mod telemetry;

@@ -1,2 +1,7 @@
-//! Binary.
-fn main() {}
+//! The `quorate` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    quorate::cli::main()
+}

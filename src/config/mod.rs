@@ -31,6 +31,7 @@ use std::sync::Arc;
 pub use effective::{Effective, EffectiveValue};
 pub use problem::{Origin, Problem, Report, Severity};
 pub use render::Look;
+pub use scalar::parse_duration;
 pub use settings::{
     ConsumerMode, ConsumerSettings, LogFormat, MissingTopic, ModuleSettings, OffsetReset, OutOfRange, Properties,
     Provision, Rehydrate, Retry, ServiceSettings, Settings, TopicSettings,

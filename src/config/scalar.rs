@@ -88,12 +88,24 @@ pub(super) fn duration_ms(node: &Node) -> Parsed<i64> {
     let Value::Text(text) = &node.value else {
         return Err(Misfit::new(format!("must be a duration, not {}", node.value.kind())).help(help).into());
     };
-    let misfit = || Misfit::new(format!("`{text}` is not a duration")).help(help);
+    Ok(text_ms(text).ok_or_else(|| Misfit::new(format!("`{text}` is not a duration")).help(help))?)
+}
+
+/// A duration as the command line takes it, written as in the file: `250ms`, `2s`, `15m`, `1h`, `7d`, `1y`.
+///
+/// # Errors
+/// A sentence that says how to write one.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let ms = text_ms(text).ok_or("write a number and a unit: 250ms, 2s, 15m, 1h, 7d, 1y")?;
+    Ok(Duration::from_millis(ms.unsigned_abs()))
+}
+
+fn text_ms(text: &str) -> Option<i64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
-    let number: i64 = number.replace('_', "").parse().map_err(|_| misfit())?;
-    let (_, factor) = DURATION_UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(misfit)?;
-    Ok(number.checked_mul(factor).ok_or_else(misfit)?)
+    let number: i64 = number.replace('_', "").parse().ok()?;
+    let (_, factor) = DURATION_UNITS.into_iter().find(|(name, _)| *name == unit)?;
+    number.checked_mul(factor)
 }
 
 /// Milliseconds, more than none.

@@ -81,7 +81,8 @@ async fn changes_that_arrive_while_a_run_is_in_flight_coalesce_into_one_more_wit
 
 #[tokio::test(start_paused = true)]
 async fn row_h4_a_slow_station_holds_its_own_offset_and_others_go_on_around_it() {
-    let module = Scripted::new("m", |input| if input.station.as_str() == "slow" { Reply::After(20_000) } else { Reply::Echo });
+    let module =
+        Scripted::new("m", |input| if input.station.as_str() == "slow" { Reply::After(20_000) } else { Reply::Echo });
     let mut world = World::new(TWO_TOPICS, vec![module.clone()]);
     world.assign_all().await;
     world.send("A", &[r#"{"s":"slow"}"#, r#"{"s":"quick"}"#]).await;
@@ -150,7 +151,8 @@ async fn a_revoke_learns_at_once_what_is_settled_and_the_rest_stays_owed() {
     world.send("B", &[r#"{"s":"quick"}"#, r#"{"s":"slow"}"#]).await;
     world.pass(1).await;
     let settled = world.handle.settle_now(std::time::Duration::from_millis(50)).await;
-    let of = |name: &str| settled.iter().find(|c| c.topic == world.plan.topic_id(name).expect("topic")).map(|c| c.next.0);
+    let of =
+        |name: &str| settled.iter().find(|c| c.topic == world.plan.topic_id(name).expect("topic")).map(|c| c.next.0);
     assert_eq!(of("A"), Some(2));
     assert_eq!(of("B"), Some(1));
     world.stop().await;
@@ -192,7 +194,8 @@ async fn a_drain_finishes_what_is_in_flight_and_commits_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_gives_up_at_its_deadline_and_what_is_owed_stays_uncommitted() {
-    let module = Scripted::new("m", |input| if input.station.as_str() == "slow" { Reply::After(25_000) } else { Reply::Echo });
+    let module =
+        Scripted::new("m", |input| if input.station.as_str() == "slow" { Reply::After(25_000) } else { Reply::Echo });
     let mut world = World::new(TWO_TOPICS, vec![module]);
     world.assign_all().await;
     world.send("A", &[r#"{"s":"quick"}"#, r#"{"s":"slow"}"#]).await;

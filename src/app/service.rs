@@ -1,0 +1,211 @@
+//! One running service: built in order, drained in reverse.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_core::contract::Module;
+use thiserror::Error;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::config::{MissingTopic, Settings};
+use crate::kafka::{
+    ConnectError, ConsumerHealth, Ensured, IntakeSetup, KafkaConsumers, KafkaPublisher, KafkaRoomError, SettledNow,
+    describe_topics, ensure_topics, wait_for_brokers,
+};
+use crate::pipeline::ports::Consumers as _;
+use crate::pipeline::{Handle, Pipeline, PipelineSettings, Ports, RunSettings};
+use crate::runtime::{ModuleThreads, RegisteredModule, Tasks, WallClock};
+
+/// What a revoke may take: settled positions that are not known by then are committed later or not at all.
+const REVOKE: Duration = Duration::from_millis(50);
+
+/// What the end of a drain keeps for itself: flushing the producer, the last commits, leaving the groups.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// A service that was started.
+pub struct Service {
+    pipeline: Handle,
+    consumers: Arc<KafkaConsumers>,
+    publisher: Arc<KafkaPublisher>,
+    tasks: Tasks,
+    drain_timeout: Duration,
+}
+
+/// Why a service could not be started.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// No broker, or no login, within the start-up time-out.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A client could not be built.
+    #[error(transparent)]
+    Kafka(#[from] KafkaRoomError),
+    /// A topic is missing and `missing_topic = "fail"`, or could not be created.
+    #[error("topic {topic} {what}")]
+    Topic {
+        /// The topic.
+        topic: Arc<str>,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// An enabled module is not compiled in.
+    #[error("module {0} is not compiled in")]
+    Module(Arc<str>),
+    /// The system refuses a thread.
+    #[error("thread not started: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+/// How a service ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Whether everything ready or in flight was finished before the deadline.
+    pub drained: bool,
+    /// Records that were enqueued and never acknowledged.
+    pub undelivered: usize,
+    /// Consumers that did not close in time.
+    pub abandoned: Vec<Arc<str>>,
+}
+
+impl Service {
+    /// Connects, builds and starts everything `settings` ask for. `modules` are those there are to choose from.
+    ///
+    /// # Errors
+    /// See [`StartError`]. Nothing is left running.
+    pub async fn start(settings: Settings, modules: &[Arc<dyn Module>]) -> Result<Self, StartError> {
+        let registered = registered(&settings, modules)?;
+        wait_for_brokers(&settings.client, settings.service.startup_timeout).await?;
+        look_after_topics(&settings).await?;
+        let publisher = Arc::new(KafkaPublisher::new(settings.producer.clone())?);
+        let threads = settings.modules.iter().map(|module| module.concurrency).sum::<usize>();
+        let threads = threads.min(settings.service.module_threads);
+        let executor = Arc::new(ModuleThreads::new(registered, threads).map_err(StartError::Thread)?);
+        let pipeline = Pipeline::new(Arc::clone(&settings.plan), pipeline_settings(&settings));
+        let handle = pipeline.handle();
+        let consumers = KafkaConsumers::start(IntakeSetup {
+            names: settings.plan.topics.iter().map(|topic| Arc::clone(&topic.name)).collect(),
+            lanes: pipeline.lanes(),
+            settled: settled_now(handle.clone()),
+            runtime: tokio::runtime::Handle::current(),
+            consumers: settings.consumers,
+            topics: settings.topics,
+        })?;
+        let ports = Ports {
+            consumers: Arc::clone(&consumers) as _,
+            publisher: Arc::clone(&publisher) as _,
+            executor,
+            clock: Arc::new(WallClock),
+        };
+        let mut tasks = Tasks::default();
+        for stage in pipeline.stages(ports) {
+            tasks.spawn(stage.name, stage.task);
+        }
+        let drain_timeout = settings.service.drain_timeout;
+        Ok(Self { pipeline: handle, consumers, publisher, tasks, drain_timeout })
+    }
+
+    /// The running pipeline.
+    #[must_use]
+    pub fn pipeline(&self) -> &Handle {
+        &self.pipeline
+    }
+
+    /// How each topic's consumption stands.
+    #[must_use]
+    pub fn health(&self) -> &Arc<ConsumerHealth> {
+        self.consumers.health()
+    }
+
+    /// Notified when a stage has panicked: the service cannot go on.
+    #[must_use]
+    pub fn failed(&self) -> Arc<Notify> {
+        self.tasks.failed()
+    }
+
+    /// Stops polling, finishes what is ready or in flight, flushes, commits and leaves the groups; ends by
+    /// `drain_timeout` at the latest.
+    pub async fn drain(mut self) -> Ended {
+        let deadline = Instant::now() + self.drain_timeout;
+        info!(timeout = ?self.drain_timeout, "draining");
+        self.consumers.stop_intake();
+        let farewell = FAREWELL.min(self.drain_timeout / 2);
+        let drained = self.pipeline.drain(self.drain_timeout - farewell).await;
+        if !drained {
+            let open = self.pipeline.tally();
+            warn!(inputs = open.inputs, results = open.results, "runs are still due; they run at the next start");
+        }
+        let flushing = deadline.saturating_duration_since(Instant::now()) / 2;
+        let closing = deadline.saturating_duration_since(Instant::now());
+        let (undelivered, report) = tokio::join!(self.publisher.flush(flushing), self.consumers.close(closing));
+        self.publisher.close(Duration::ZERO).await;
+        self.tasks.stop().await;
+        info!(drained, undelivered, "stopped");
+        Ended { drained, undelivered, abandoned: report.abandoned }
+    }
+}
+
+/// The enabled modules in the order of the plan, each with its time-out.
+fn registered(settings: &Settings, modules: &[Arc<dyn Module>]) -> Result<Vec<RegisteredModule>, StartError> {
+    let find = |name: &Arc<str>| modules.iter().find(|module| module.name() == &**name).cloned();
+    settings
+        .modules
+        .iter()
+        .map(|chosen| {
+            let module = find(&chosen.name).ok_or_else(|| StartError::Module(Arc::clone(&chosen.name)))?;
+            Ok(RegisteredModule { module, timeout: chosen.timeout })
+        })
+        .collect()
+}
+
+/// Creates topics that are to be created, refuses to start without those that must exist, and names the others.
+async fn look_after_topics(settings: &Settings) -> Result<(), StartError> {
+    let topics = || settings.plan.topics.iter().zip(&settings.topics);
+    let create = topics().filter(|(_, settings)| settings.missing_topic == MissingTopic::Create);
+    let create: Vec<_> =
+        create.filter_map(|(topic, settings)| Some((Arc::clone(&topic.name), settings.provision.clone()?))).collect();
+    for (topic, outcome) in ensure_topics(&settings.client, &create).await? {
+        if let Ensured::Failed(trouble) = outcome {
+            return Err(StartError::Topic { topic, what: format!("could not be created: {}", trouble.detail) });
+        }
+    }
+    let names: Vec<_> = topics().map(|(topic, _)| Arc::clone(&topic.name)).collect();
+    let facts = describe_topics(&settings.client, &names).await?;
+    for (facts, (_, settings)) in facts.into_iter().zip(topics()) {
+        let Err(trouble) = facts.partitions else { continue };
+        if settings.missing_topic == MissingTopic::Fail {
+            return Err(StartError::Topic { topic: facts.topic, what: format!("cannot be read: {}", trouble.detail) });
+        }
+        warn!(topic = &*facts.topic, error = trouble.detail, "topic cannot be read yet, modules that need it wait");
+    }
+    Ok(())
+}
+
+fn pipeline_settings(settings: &Settings) -> PipelineSettings {
+    let runs = settings.modules.iter().map(|module| RunSettings {
+        concurrency: module.concurrency,
+        attempts: module.retry.attempts,
+        backoff: module.retry.backoff,
+        max_backoff: module.retry.max_backoff,
+        output_topic: module.output_topic.as_str().into(),
+    });
+    PipelineSettings {
+        quotas: settings.topics.iter().map(|topic| topic.quota).collect(),
+        runs: runs.collect(),
+        lane_bytes: settings.service.lane_bytes,
+        flush_interval: settings.service.flush_interval,
+        dead_letter_topic: settings.dead_letter_topic.as_str().into(),
+        shards: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8)),
+    }
+}
+
+/// Asks the pipeline, from a consumer's own thread, what is settled of topics it is about to lose.
+fn settled_now(pipeline: Handle) -> SettledNow {
+    let runtime = tokio::runtime::Handle::current();
+    Arc::new(move |topics| {
+        let mut settled = runtime.block_on(pipeline.settle_now(REVOKE));
+        settled.retain(|commit| topics.contains(&commit.topic));
+        settled
+    })
+}

@@ -1,0 +1,369 @@
+//! Rebalances. The callbacks only keep the books in step with the group and never go to the network, except for the
+//! one commit that leaves with a revoke; where partitions begin is looked up afterwards, by the poll loop, and may be
+//! tried again without holding up the group.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use quorate_core::ident::{Epoch, NextOffset, Partition, TopicId};
+use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
+use rdkafka::error::KafkaResult;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::context::PollContext;
+use super::errors::{Trouble, TroubleKind};
+use super::health::{PartitionHealth, TopicState};
+use super::intake::{Slot, SubscribedTopic, slot_of};
+use super::start::{self, Found, Start, StartRules};
+use super::table::Placed;
+use super::{clock, commits, offsets};
+use crate::config::Rehydrate;
+use crate::pipeline::ports::{AssignedPartition, Commit, LaneItem};
+
+/// How long one question to the group's coordinator may take.
+const COMMITTED_PATIENCE: Duration = Duration::from_secs(10);
+/// How long one question about offsets or metadata may take.
+const OFFSETS_PATIENCE: Duration = Duration::from_secs(5);
+
+type Client = BaseConsumer<PollContext>;
+
+/// Counts assignments of the whole process; epochs never repeat.
+static EPOCHS: AtomicU64 = AtomicU64::new(1);
+
+/// The group grants partitions. They are acknowledged at once, and assigned when their start is known.
+pub(super) fn granted(context: &PollContext, consumer: &Client, partitions: &TopicPartitionList) -> KafkaResult<()> {
+    let nothing = TopicPartitionList::new();
+    if is_cooperative(consumer) {
+        consumer.incremental_assign(&nothing)?;
+    } else {
+        consumer.assign(&nothing)?;
+    }
+    if context.is_closing() {
+        return Ok(());
+    }
+    let mut table = context.table();
+    for (slot, partition) in known(context, partitions) {
+        table.grant(slot, partition);
+    }
+    Ok(())
+}
+
+/// The group takes partitions away: settled positions leave with them, unless somebody else may own them already.
+pub(super) fn revoked(context: &PollContext, consumer: &Client, partitions: &TopicPartitionList) -> KafkaResult<()> {
+    let gone = known(context, partitions);
+    let lost = consumer.assignment_lost();
+    if !lost && !context.is_closing() {
+        commit_settled(context, consumer, &gone);
+    }
+    if is_cooperative(consumer) {
+        let table = context.table();
+        let begun = gone.iter().filter(|(slot, partition)| table.epoch(*slot, *partition).is_some());
+        let begun = offsets::names(begun.map(|(slot, partition)| (&*context.topics[*slot].name, *partition)));
+        drop(table);
+        consumer.incremental_unassign(&begun)?;
+    } else {
+        consumer.unassign()?;
+    }
+    let mut table = context.table();
+    for (slot, partition) in &gone {
+        table.end(*slot, *partition);
+    }
+    drop(table);
+    for slot in slots(&gone) {
+        let topic = &context.topics[slot];
+        let taken: Vec<Partition> =
+            gone.iter().filter(|(of, _)| *of == slot).map(|(_, partition)| *partition).collect();
+        tracing::info!(topic = &*topic.name, group = &*context.group, partitions = ?taken, lost, "partitions revoked");
+        context.health.update(topic.id, |health| health.partitions.retain(|partition, _| !taken.contains(partition)));
+        if !context.table().holds(slot) {
+            context.health.enter(topic.id, TopicState::Connecting);
+        }
+    }
+    Ok(())
+}
+
+fn commit_settled(context: &PollContext, consumer: &Client, gone: &[(Slot, Partition)]) {
+    let topics: Vec<TopicId> = slots(gone).into_iter().map(|slot| context.topics[slot].id).collect();
+    let asked = clock::now();
+    let settled: Vec<Commit> = (context.settled)(&topics);
+    let took = clock::since(asked);
+    if took > Duration::from_millis(50) {
+        tracing::warn!(group = &*context.group, ?took, "settled positions came late for a revoke");
+    }
+    commits::wanted(context, &settled);
+    let leaving = context.table().unconfirmed(false, |slot, partition| gone.contains(&(slot, partition)));
+    // The client sends it before it lets the group go on, and waits for the answer by itself.
+    commits::send(context, consumer, &leaving);
+}
+
+/// Looks up where the granted partitions of one topic begin.
+pub(super) fn look_up(context: &PollContext, consumer: &Client, slot: Slot) -> Result<Vec<Beginning>, Trouble> {
+    let topic = &context.topics[slot];
+    let partitions = context.table().granted(slot);
+    let count = partition_count(consumer, &topic.name)?;
+    context.health.update(topic.id, |health| health.partition_count = Some(count));
+    let committed = committed(consumer, &topic.name, &partitions)?;
+    let low = ask(consumer, topic, &partitions, Offset::Beginning)?;
+    let high = ask(consumer, topic, &partitions, Offset::End)?;
+    let load_from = match topic.settings.rehydrate {
+        Rehydrate::None => vec![None; partitions.len()],
+        Rehydrate::Beginning => low.clone(),
+        Rehydrate::Span { span_ms } => {
+            let from = clock::wall().plus(span_ms.saturating_neg()).0.max(0);
+            let found = ask(consumer, topic, &partitions, Offset::Offset(from))?;
+            // No record that young: nothing to load, reading begins at the end of the log or before.
+            found.into_iter().zip(&high).map(|(found, high)| found.or(*high)).collect()
+        }
+    };
+    let rules = StartRules { absent: topic.settings.auto_offset_reset, gone: topic.settings.on_out_of_range };
+    let mut table = context.table();
+    let mut beginnings = Vec::with_capacity(partitions.len());
+    for (ix, partition) in partitions.into_iter().enumerate() {
+        let (Some(low), Some(high)) = (low[ix], high[ix]) else {
+            let detail = format!("partition {partition}: the broker does not say where it begins and ends");
+            return Err(Trouble::new(TroubleKind::Unreachable, detail));
+        };
+        let found = Found {
+            committed: committed[ix],
+            low,
+            high,
+            load_from: load_from[ix],
+            carried: table.carried(slot, partition),
+            added_later: table.is_added_later(slot, partition, count),
+        };
+        let start = start::decide(&found, rules)
+            .map_err(|why| Trouble::new(TroubleKind::Halted, format!("partition {partition}: {why}")))?;
+        beginnings.push(Beginning { slot, partition, committed: found.committed, end: high, start });
+    }
+    Ok(beginnings)
+}
+
+/// Where one partition will begin.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beginning {
+    slot: Slot,
+    partition: Partition,
+    committed: Option<NextOffset>,
+    end: NextOffset,
+    start: Start,
+}
+
+/// Assigns partitions whose start is known. What the lanes have to be told comes back, in order.
+pub(super) fn begin(
+    context: &PollContext,
+    consumer: &Client,
+    beginnings: &[Beginning],
+) -> KafkaResult<Vec<(Slot, LaneItem)>> {
+    let starts: Vec<Placed> = beginnings.iter().map(|at| (at.slot, at.partition, at.start.start)).collect();
+    let kept = positions(context);
+    place(context, consumer, &starts, &kept)?;
+    let leftovers = shown(context, consumer);
+    let leftover = |slot, partition| find(&leftovers, slot, partition);
+    let mut announced = Vec::new();
+    let mut table = context.table();
+    for (slot, partition, _) in &kept {
+        table.restarted(*slot, *partition, leftover(*slot, *partition));
+    }
+    let mut items: Vec<(Slot, LaneItem)> = Vec::new();
+    for at in beginnings {
+        let assigned = AssignedPartition {
+            partition: at.partition,
+            epoch: Epoch(EPOCHS.fetch_add(1, Ordering::Relaxed)),
+            start: at.start.start,
+            live_from: at.start.live_from,
+            end: at.end,
+        };
+        // A group that stands elsewhere than we begin is told once; from there commits only go up.
+        let confirmed = (!at.start.announce).then_some(at.committed).flatten();
+        table.begin(at.slot, assigned, confirmed, leftover(at.slot, at.partition));
+        if at.start.announce {
+            announced.push((context.topics[at.slot].id, assigned));
+        }
+        match items.last_mut() {
+            Some((slot, LaneItem::Assigned(partitions))) if *slot == at.slot => partitions.push(assigned),
+            _ => items.push((at.slot, LaneItem::Assigned(vec![assigned]))),
+        }
+    }
+    drop(table);
+    let announced: Vec<Commit> = announced
+        .into_iter()
+        .map(|(topic, at)| Commit { topic, partition: at.partition, epoch: at.epoch, next: at.live_from })
+        .collect();
+    commits::wanted(context, &announced);
+    report(context, beginnings, &items);
+    Ok(items)
+}
+
+/// A position no longer exists; the client does not say which. Partitions that stand outside their log end and are
+/// granted again, the others go on where they are.
+pub(super) fn recheck(context: &PollContext, consumer: &Client) -> Result<(), Trouble> {
+    let positions = positions(context);
+    let mut outside: Vec<(Slot, Partition)> = Vec::new();
+    for (slot, topic) in context.topics.iter().enumerate() {
+        let held: Vec<Placed> = positions.iter().copied().filter(|(of, ..)| *of == slot).collect();
+        let partitions: Vec<Partition> = held.iter().map(|(_, partition, _)| *partition).collect();
+        if partitions.is_empty() {
+            continue;
+        }
+        let low = ask(consumer, topic, &partitions, Offset::Beginning)?;
+        let high = ask(consumer, topic, &partitions, Offset::End)?;
+        for (ix, (_, partition, position)) in held.iter().enumerate() {
+            let below = low[ix].is_some_and(|low| *position < low);
+            let beyond = high[ix].is_some_and(|high| *position > high);
+            if below || beyond {
+                outside.push((slot, *partition));
+            }
+        }
+    }
+    let (gone, kept): (Vec<Placed>, Vec<Placed>) =
+        positions.into_iter().partition(|(slot, partition, _)| outside.contains(&(*slot, *partition)));
+    let replaced = if is_cooperative(consumer) {
+        let all = gone.iter().chain(&kept).map(|(slot, partition, _)| (&*context.topics[*slot].name, *partition));
+        consumer.incremental_unassign(&offsets::names(all)).and_then(|()| place(context, consumer, &kept, &[]))
+    } else {
+        place(context, consumer, &[], &kept)
+    };
+    replaced.map_err(|error| Trouble::new(TroubleKind::Fatal, error.to_string()))?;
+    let leftovers = shown(context, consumer);
+    let mut table = context.table();
+    for (slot, partition, _) in kept {
+        table.restarted(slot, partition, find(&leftovers, slot, partition));
+    }
+    for (slot, partition, position) in gone {
+        tracing::warn!(topic = &*context.topics[slot].name, partition, %position, "position no longer exists");
+        table.end(slot, partition);
+        table.grant(slot, partition);
+    }
+    Ok(())
+}
+
+/// Where the client stands in each partition it reads, as far as it says so.
+pub(super) fn shown(context: &PollContext, consumer: &Client) -> Vec<Placed> {
+    let list = match consumer.position() {
+        Ok(list) => list,
+        Err(error) => {
+            tracing::debug!(group = &*context.group, %error, "positions not available");
+            return Vec::new();
+        }
+    };
+    let place = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+        let slot = slot_of(&context.topics, element.topic())?;
+        Some((slot, element.partition(), offsets::position(element.offset())?))
+    };
+    list.elements().iter().filter_map(place).collect()
+}
+
+/// Whether the topic exists, and how many partitions it has.
+pub(super) fn partition_count(consumer: &Client, name: &str) -> Result<usize, Trouble> {
+    let metadata = consumer.fetch_metadata(Some(name), OFFSETS_PATIENCE).map_err(|error| Trouble::of(&error))?;
+    let missing = || Trouble::new(TroubleKind::Missing, "the topic does not exist");
+    let topic = metadata.topics().iter().find(|topic| topic.name() == name).ok_or_else(missing)?;
+    match topic.error() {
+        Some(code) => {
+            let code = rdkafka::error::RDKafkaErrorCode::from(code);
+            Err(Trouble::new(TroubleKind::of(code), code.to_string()))
+        }
+        None if topic.partitions().is_empty() => Err(missing()),
+        None => Ok(topic.partitions().len()),
+    }
+}
+
+/// Puts the offsets into the assign call, so that the client's own reset never decides.
+fn place(context: &PollContext, consumer: &Client, added: &[Placed], kept: &[Placed]) -> KafkaResult<()> {
+    let named = |at: &Placed| (&*context.topics[at.0].name, at.1, at.2);
+    let list = if is_cooperative(consumer) {
+        let list = offsets::list(added.iter().map(named))?;
+        consumer.incremental_assign(&list)?;
+        list
+    } else {
+        let list = offsets::list(kept.iter().chain(added).map(named))?;
+        consumer.assign(&list)?;
+        list
+    };
+    // A partition that was paused when it left is still paused when it comes back to the same client.
+    consumer.resume(&list)
+}
+
+fn positions(context: &PollContext) -> Vec<Placed> {
+    context.table().reading().map(|(slot, partition, reading)| (slot, partition, reading.position)).collect()
+}
+
+fn find(positions: &[Placed], slot: Slot, partition: Partition) -> Option<NextOffset> {
+    positions.iter().find(|(of, at, _)| (*of, *at) == (slot, partition)).map(|(_, _, position)| *position)
+}
+
+fn committed(consumer: &Client, topic: &str, partitions: &[Partition]) -> Result<Vec<Option<NextOffset>>, Trouble> {
+    offsets::question(topic, partitions, Offset::Invalid)
+        .and_then(|question| consumer.committed_offsets(question, COMMITTED_PATIENCE))
+        .and_then(|answer| answers(&answer, topic, partitions))
+        .map_err(|error| Trouble::of(&error))
+}
+
+/// One request per leader for all partitions. A timestamp asks for the first offset at or after it; the logical
+/// offsets for beginning and end are the protocol's own special timestamps, answered under the isolation level.
+fn ask(
+    consumer: &Client,
+    topic: &SubscribedTopic,
+    partitions: &[Partition],
+    offset: Offset,
+) -> Result<Vec<Option<NextOffset>>, Trouble> {
+    offsets::question(&topic.name, partitions, offset)
+        .and_then(|question| consumer.offsets_for_times(question, OFFSETS_PATIENCE))
+        .and_then(|answer| answers(&answer, &topic.name, partitions))
+        .map_err(|error| Trouble::of(&error))
+}
+
+fn answers(list: &TopicPartitionList, topic: &str, partitions: &[Partition]) -> KafkaResult<Vec<Option<NextOffset>>> {
+    let answer = |partition: &Partition| match list.find_partition(topic, *partition) {
+        Some(element) => element.error().map(|()| offsets::position(element.offset())),
+        None => Ok(None),
+    };
+    partitions.iter().map(answer).collect()
+}
+
+fn report(context: &PollContext, beginnings: &[Beginning], items: &[(Slot, LaneItem)]) {
+    for at in beginnings {
+        let Some(gap) = at.start.gap else { continue };
+        let topic = &context.topics[at.slot];
+        let (from, to, missed) = (gap.from, gap.to, gap.len());
+        tracing::warn!(
+            topic = &*topic.name, group = &*context.group, partition = at.partition, %from, %to, missed,
+            "position out of range, records are missing"
+        );
+        context.health.update(topic.id, |health| health.missed_offsets += missed);
+    }
+    for (slot, item) in items {
+        let LaneItem::Assigned(assigned) = item else { continue };
+        let topic = &context.topics[*slot];
+        let partitions: Vec<Partition> = assigned.iter().map(|at| at.partition).collect();
+        tracing::info!(topic = &*topic.name, group = &*context.group, ?partitions, "topic started");
+        context.health.enter(topic.id, TopicState::Assigned);
+        context.health.update(topic.id, |health| {
+            health.rebalances += 1;
+            for at in assigned {
+                let known = beginnings.iter().find(|known| (known.slot, known.partition) == (*slot, at.partition));
+                let committed = known.and_then(|known| known.committed);
+                let entry = PartitionHealth { epoch: at.epoch, position: at.start, end: Some(at.end), committed };
+                health.partitions.insert(at.partition, entry);
+            }
+        });
+    }
+}
+
+fn known(context: &PollContext, partitions: &TopicPartitionList) -> Vec<(Slot, Partition)> {
+    let known = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+        Some((slot_of(&context.topics, element.topic())?, element.partition()))
+    };
+    partitions.elements().iter().filter_map(known).collect()
+}
+
+fn slots(partitions: &[(Slot, Partition)]) -> Vec<Slot> {
+    let mut slots: Vec<Slot> = partitions.iter().map(|(slot, _)| *slot).collect();
+    slots.sort_unstable();
+    slots.dedup();
+    slots
+}
+
+fn is_cooperative(consumer: &Client) -> bool {
+    matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative)
+}

@@ -1,0 +1,129 @@
+//! What the client library calls back: log lines, statistics, errors, rebalances, commit results. Callbacks run on the
+//! consumer's own thread, inside `poll`, so the locks here are never contended; they only make sharing lawful.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use quorate_core::ident::NextOffset;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+
+use super::health::ConsumerHealth;
+use super::intake::{SettledNow, SubscribedTopic, slot_of};
+use super::stats::Statistics;
+use super::table::Table;
+use super::{assign, client, commits};
+
+/// The context of one consumer client.
+pub(super) struct PollContext {
+    pub group: Arc<str>,
+    pub topics: Arc<[SubscribedTopic]>,
+    pub settled: SettledNow,
+    pub health: Arc<ConsumerHealth>,
+    table: Arc<Mutex<Table>>,
+    reason: Mutex<Option<String>>,
+    broken: Mutex<Option<String>>,
+    closing: AtomicBool,
+}
+
+impl PollContext {
+    pub(super) fn new(
+        group: Arc<str>,
+        topics: Arc<[SubscribedTopic]>,
+        settled: SettledNow,
+        health: Arc<ConsumerHealth>,
+        table: Arc<Mutex<Table>>,
+    ) -> Self {
+        let (reason, broken, closing) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
+        Self { group, topics, settled, health, table, reason, broken, closing }
+    }
+
+    /// The partition table. Never held across a call that polls.
+    pub(super) fn table(&self) -> MutexGuard<'_, Table> {
+        lock(&self.table)
+    }
+
+    /// The library's words for the error that `poll` returned just now.
+    pub(super) fn take_reason(&self) -> Option<String> {
+        lock(&self.reason).take()
+    }
+
+    /// Notes that the client cannot go on: it will be replaced.
+    pub(super) fn give_up(&self, why: String) {
+        lock(&self.broken).get_or_insert(why);
+    }
+
+    /// Why the client has to be replaced, if it has.
+    pub(super) fn broken(&self) -> Option<String> {
+        lock(&self.broken).clone()
+    }
+
+    /// From here on nothing is assigned or asked any more: the client is being closed.
+    pub(super) fn begin_closing(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ClientContext for PollContext {
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, log_message: &str) {
+        client::log(&self.group, level, fac, log_message);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        let statistics: Statistics = match serde_json::from_slice(statistics) {
+            Ok(statistics) => statistics,
+            Err(error) => {
+                tracing::debug!(group = &*self.group, %error, "statistics not understood");
+                return;
+            }
+        };
+        for (name, topic) in &statistics.topics {
+            let Some(slot) = slot_of(&self.topics, name) else { continue };
+            let mut prefetched_bytes = 0;
+            let mut table = self.table();
+            for partition in topic.partitions.values() {
+                prefetched_bytes += partition.fetchq_size;
+                if let (Some(reading), Some(end)) = (table.get_mut(slot, partition.partition), partition.end()) {
+                    // Statistics may be older than what was seen at assignment.
+                    reading.end = reading.end.max(Some(NextOffset(end)));
+                }
+            }
+            drop(table);
+            self.health.update(self.topics[slot].id, |health| health.prefetched_bytes = prefetched_bytes);
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(group = &*self.group, %error, reason, "client error");
+        *lock(&self.reason) = Some(reason.to_owned());
+    }
+}
+
+impl ConsumerContext for PollContext {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        let outcome = match err {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => assign::granted(self, consumer, partitions),
+            _ => assign::revoked(self, consumer, partitions),
+        };
+        if let Err(error) = outcome {
+            tracing::error!(group = &*self.group, %error, "rebalance not carried out");
+            self.give_up(format!("rebalance: {error}"));
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        commits::answered(self, &result, offsets);
+    }
+}

@@ -1,0 +1,109 @@
+//! Draining a consumer: wait once, then take without waiting what is already fetched, up to the quota. The only place
+//! that touches the client's messages; a batch call of the native library would replace this file and nothing else.
+
+use std::time::Duration;
+
+use quorate_core::ident::{Epoch, Millis, Offset, Partition};
+use quorate_core::record::RecordBatch;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message};
+
+use super::context::PollContext;
+use super::intake::{Slot, slot_of};
+
+/// A batch is handed on once it holds so many bytes, whatever the quota.
+const BATCH_BYTES: usize = 1 << 20;
+/// What Kafka itself writes where a record has no timestamp.
+const NO_TIMESTAMP: i64 = -1;
+
+/// What one turn brought.
+#[derive(Debug, Default)]
+pub(super) struct Drained {
+    /// Full batches, in order. Positions behind them are those of their last records.
+    pub full: Vec<(Slot, RecordBatch)>,
+    /// The last batch of each topic that had records.
+    pub last: Vec<(Slot, RecordBatch)>,
+    /// The error that ended the turn.
+    pub error: Option<KafkaError>,
+}
+
+impl Drained {
+    /// Whether there was nothing to poll.
+    pub(super) fn is_idle(&self) -> bool {
+        self.last.is_empty() && self.full.is_empty()
+    }
+}
+
+/// Takes one turn. A rebalance ends it, so that all records of a batch were read under assignments of one moment.
+pub(super) fn drain(context: &PollContext, consumer: &BaseConsumer<PollContext>, patience: Duration) -> Drained {
+    let mut turn = Turn { context, place: None, drained: Drained::default() };
+    let mut wait = patience;
+    while let Some(polled) = consumer.poll(wait) {
+        wait = Duration::ZERO;
+        match polled {
+            Ok(message) => {
+                if turn.take(&message) {
+                    break;
+                }
+            }
+            Err(error) => {
+                turn.drained.error = Some(error);
+                break;
+            }
+        }
+    }
+    turn.drained
+}
+
+/// Polls for events only. Records that come nevertheless are dropped: their positions are never settled.
+pub(super) fn serve_events(consumer: &BaseConsumer<PollContext>, patience: Duration) -> Option<KafkaError> {
+    consumer.poll(patience).and_then(Result::err)
+}
+
+struct Turn<'a> {
+    context: &'a PollContext,
+    /// Where the last record came from; records come in runs.
+    place: Option<(Slot, Partition, Epoch)>,
+    drained: Drained,
+}
+
+impl Turn<'_> {
+    /// Copies one record; true when the turn is over.
+    fn take(&mut self, message: &BorrowedMessage<'_>) -> bool {
+        let Some((slot, epoch)) = self.place_of(message) else { return false };
+        let timestamp = Millis(message.timestamp().to_millis().unwrap_or(NO_TIMESTAMP));
+        let at = (message.partition(), Offset(message.offset()), epoch);
+        let topic = &self.context.topics[slot];
+        let last = &mut self.drained.last;
+        let ix = last.iter().position(|(of, _)| *of == slot).unwrap_or_else(|| {
+            last.push((slot, RecordBatch::new(topic.id)));
+            last.len() - 1
+        });
+        if last[ix].1.push(at, timestamp, message.key(), message.payload()).is_err() {
+            let full = std::mem::replace(&mut last[ix].1, RecordBatch::new(topic.id));
+            self.drained.full.push((slot, full));
+            if last[ix].1.push(at, timestamp, message.key(), message.payload()).is_err() {
+                // Kafka's own size field is a signed 32-bit number of bytes, the same as an empty batch can hold.
+                self.context.give_up(format!("a record of {} bytes cannot be held", message.payload_len()));
+                return true;
+            }
+            return true;
+        }
+        let batch = &last[ix].1;
+        batch.len() >= topic.settings.quota.max(1) || batch.bytes().len() >= BATCH_BYTES
+    }
+
+    fn place_of(&mut self, message: &BorrowedMessage<'_>) -> Option<(Slot, Epoch)> {
+        let topics = &self.context.topics;
+        let slot = if topics.len() == 1 { 0 } else { slot_of(topics, message.topic())? };
+        match self.place {
+            Some((of, partition, epoch)) if (of, partition) == (slot, message.partition()) => Some((slot, epoch)),
+            _ => {
+                let epoch = self.context.table().epoch(slot, message.partition())?;
+                self.place = Some((slot, message.partition(), epoch));
+                Some((slot, epoch))
+            }
+        }
+    }
+}

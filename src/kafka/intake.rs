@@ -1,0 +1,46 @@
+//! What the consumers of a run are made from, and the topics of one of them as its thread sees them.
+
+use std::sync::Arc;
+
+use quorate_core::ident::TopicId;
+
+use crate::config::{ConsumerSettings, TopicSettings};
+use crate::pipeline::lane::LaneSender;
+use crate::pipeline::ports::Commit;
+
+/// Asks the pipeline for the newest settled positions of topics that are about to be lost. It is called inside the
+/// revoke callback, on a consumer's thread, and must return within 50 ms.
+pub type SettledNow = Arc<dyn Fn(&[TopicId]) -> Vec<Commit> + Send + Sync>;
+
+/// Everything the consumers need. Tables are indexed by [`TopicId`].
+pub struct IntakeSetup {
+    /// The consumers to build.
+    pub consumers: Vec<ConsumerSettings>,
+    /// The topics' names.
+    pub names: Vec<Arc<str>>,
+    /// The topics' settings.
+    pub topics: Vec<TopicSettings>,
+    /// The topics' lanes.
+    pub lanes: Vec<LaneSender>,
+    /// Settled positions at the moment of a revoke.
+    pub settled: SettledNow,
+    /// The pipeline's runtime: consumer threads wait on it for room in a lane.
+    pub runtime: tokio::runtime::Handle,
+}
+
+/// A topic of one consumer, by its place in that consumer's list.
+pub(super) type Slot = usize;
+
+/// One topic as its consumer's thread sees it.
+#[derive(Debug)]
+pub(super) struct SubscribedTopic {
+    pub id: TopicId,
+    pub name: Arc<str>,
+    pub settings: TopicSettings,
+    pub lane: LaneSender,
+}
+
+/// The slot of a topic by name. Consumers have few topics, mostly one.
+pub(super) fn slot_of(topics: &[SubscribedTopic], name: &str) -> Option<Slot> {
+    topics.iter().position(|topic| &*topic.name == name)
+}

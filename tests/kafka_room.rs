@@ -1,0 +1,472 @@
+//! The Kafka room against the client library's mock cluster: what reaches a lane, what is committed, how a consumer
+//! ends. The mock proves no delivery guarantee, fences no zombie and knows no timestamps; a real broker has to.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use quorate::config::{ConsumerSettings, MissingTopic, OffsetReset, OutOfRange, Properties, Rehydrate, TopicSettings};
+use quorate::kafka::{
+    ConnectError, EmbeddedBroker, IntakeSetup, KafkaConsumers, KafkaPublisher, TopicState, TroubleKind,
+    describe_topics, wait_for_brokers,
+};
+use quorate::pipeline::lane::{LaneReceiver, lane};
+use quorate::pipeline::ports::{
+    AssignedPartition, Commit, Consumers, LaneItem, OutgoingRecord, PublishError, Publisher,
+};
+use quorate_core::ident::{Epoch, NextOffset, TopicId};
+use quorate_core::record::RecordBatch;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::topic_partition_list::Offset;
+use tokio::sync::Notify;
+
+/// Longer than the mock's slowest rebalance: it waits the session time-out of 6 s minus one.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LANE_BYTES: usize = 8 << 20;
+
+fn client(broker: &EmbeddedBroker) -> Properties {
+    Properties(BTreeMap::from([("bootstrap.servers".to_owned(), broker.servers().to_owned())]))
+}
+
+fn consumer(broker: &EmbeddedBroker, group: &str, topics: &[u16]) -> ConsumerSettings {
+    let mut properties = client(broker);
+    let native = [
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("auto.offset.reset", "error"),
+        ("session.timeout.ms", "6000"),
+        ("heartbeat.interval.ms", "500"),
+        ("fetch.wait.max.ms", "10"),
+        ("topic.metadata.refresh.interval.ms", "500"),
+        ("statistics.interval.ms", "200"),
+    ];
+    properties.0.extend(native.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    ConsumerSettings {
+        group: group.to_owned(),
+        topics: topics.iter().copied().map(TopicId).collect(),
+        properties,
+        prefetch_bytes: 1 << 20,
+    }
+}
+
+fn topic(quota: usize) -> TopicSettings {
+    TopicSettings {
+        quota,
+        auto_offset_reset: OffsetReset::Earliest,
+        on_out_of_range: OutOfRange::Earliest,
+        rehydrate: Rehydrate::None,
+        missing_topic: MissingTopic::Wait,
+        expect_ms: None,
+        provision: None,
+    }
+}
+
+/// A set of consumers and the far ends of their lanes.
+struct Room {
+    consumers: Arc<KafkaConsumers>,
+    lanes: Vec<LaneReceiver>,
+    wake: Arc<Notify>,
+    settled: Arc<Mutex<Vec<Commit>>>,
+}
+
+impl Room {
+    fn start(names: &[&str], settings: Vec<TopicSettings>, consumers: Vec<ConsumerSettings>) -> Self {
+        let wake = Arc::new(Notify::new());
+        let (senders, lanes): (Vec<_>, Vec<_>) = names.iter().map(|_| lane(LANE_BYTES, Arc::clone(&wake))).unzip();
+        let settled = Arc::new(Mutex::new(Vec::new()));
+        let asked = Arc::clone(&settled);
+        let consumers = KafkaConsumers::start(IntakeSetup {
+            consumers,
+            names: names.iter().map(|name| Arc::from(*name)).collect(),
+            topics: settings,
+            lanes: senders,
+            settled: Arc::new(move |_topics| asked.lock().expect("settled positions").clone()),
+            runtime: tokio::runtime::Handle::current(),
+        })
+        .expect("consumers start");
+        Self { consumers, lanes, wake, settled }
+    }
+
+    async fn next(&mut self, topic: usize) -> LaneItem {
+        let waiting = async {
+            loop {
+                if let Some(item) = self.lanes[topic].try_recv() {
+                    return item;
+                }
+                self.wake.notified().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("an item in the lane")
+    }
+
+    async fn assigned(&mut self, topic: usize) -> Vec<AssignedPartition> {
+        loop {
+            if let LaneItem::Assigned(partitions) = self.next(topic).await {
+                return partitions;
+            }
+        }
+    }
+
+    async fn batches(&mut self, topic: usize, records: usize) -> Vec<RecordBatch> {
+        let mut batches: Vec<RecordBatch> = Vec::new();
+        while batches.iter().map(RecordBatch::len).sum::<usize>() < records {
+            if let LaneItem::Batch(batch) = self.next(topic).await {
+                batches.push(batch);
+            }
+        }
+        batches
+    }
+
+    async fn revoked(&mut self, topic: usize) -> Vec<(i32, Epoch)> {
+        loop {
+            if let LaneItem::Revoked(partitions) = self.next(topic).await {
+                return partitions;
+            }
+        }
+    }
+
+    async fn state(&self, topic: u16, wanted: impl Fn(&TopicState) -> bool) {
+        let mut health = self.consumers.health().watch(TopicId(topic)).expect("a health entry");
+        let reached = health.wait_for(|health| wanted(&health.state));
+        tokio::time::timeout(PATIENCE, reached).await.expect("the state in time").expect("a living board");
+    }
+}
+
+fn produce(broker: &EmbeddedBroker, topic: &str, partition: i32, payloads: impl IntoIterator<Item = String>) {
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", broker.servers()).create().expect("a producer");
+    for payload in payloads {
+        let record = BaseRecord::to(topic).partition(partition).key("k").payload(&payload).timestamp(7);
+        producer.send(record).expect("room in the producer");
+    }
+    producer.flush(PATIENCE).expect("everything produced");
+}
+
+/// Asks for a group's positions without joining it.
+struct Onlooker(BaseConsumer);
+
+impl Onlooker {
+    fn of(broker: &EmbeddedBroker, group: &str) -> Self {
+        let reader = ClientConfig::new().set("bootstrap.servers", broker.servers()).set("group.id", group).create();
+        Self(reader.expect("a client of the group"))
+    }
+
+    fn committed(&self, topic: &str, partition: i32) -> Offset {
+        let mut question = rdkafka::TopicPartitionList::new();
+        question.add_partition(topic, partition);
+        let answer = self.0.committed_offsets(question, PATIENCE).expect("committed offsets");
+        answer.find_partition(topic, partition).expect("the partition").offset()
+    }
+
+    async fn until_committed(&self, topic: &str, partition: i32, wanted: i64) {
+        let mut pause = tokio::time::interval(Duration::from_millis(20));
+        for _ in 0..500 {
+            if self.committed(topic, partition) == Offset::Offset(wanted) {
+                return;
+            }
+            pause.tick().await;
+        }
+        panic!("{:?} is committed, not {wanted}", self.committed(topic, partition));
+    }
+
+    /// Commits as a stranger, which a group without members allows.
+    fn commit(&self, topic: &str, offset: i64) {
+        let mut position = rdkafka::TopicPartitionList::new();
+        position.add_partition_offset(topic, 0, Offset::Offset(offset)).expect("an offset");
+        self.0.commit(&position, rdkafka::consumer::CommitMode::Sync).expect("a stranger's commit");
+    }
+}
+
+fn broker_with(topics: &[(&str, i32)]) -> EmbeddedBroker {
+    let broker = EmbeddedBroker::start(1).expect("an embedded broker");
+    for (name, partitions) in topics {
+        broker.create_topic(name, *partitions).expect("a topic");
+    }
+    broker
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_4_05_a_batch_reaches_the_lane_with_bytes_positions_and_epochs_and_obeys_the_quota() {
+    let broker = broker_with(&[("T", 1)]);
+    produce(&broker, "T", 0, (0..25).map(|i| format!("payload {i}")));
+    let mut room = Room::start(&["T"], vec![topic(10)], vec![consumer(&broker, "g-T", &[0])]);
+
+    let assigned = room.assigned(0).await;
+    assert_eq!(
+        (assigned[0].start, assigned[0].live_from, assigned[0].end),
+        (NextOffset(0), NextOffset(0), NextOffset(25))
+    );
+    let batches = room.batches(0, 25).await;
+
+    let mut next = 0;
+    for batch in &batches {
+        assert!(batch.len() <= 10, "the quota is 10, the batch has {}", batch.len());
+        for row in batch.rows() {
+            assert_eq!(row.offset.0, next);
+            assert_eq!(row.epoch, assigned[0].epoch);
+            assert_eq!(row.timestamp.0, 7);
+            assert_eq!(batch.key(row), Some(&b"k"[..]));
+            assert_eq!(batch.payload(row), Some(format!("payload {next}").as_bytes()));
+            next += 1;
+        }
+        let positions = batch.positions();
+        assert_eq!(positions.len(), 1);
+        assert_eq!((positions[0].epoch, positions[0].position), (assigned[0].epoch, NextOffset(next)));
+    }
+    assert_eq!(next, 25);
+    let report = room.consumers.close(PATIENCE).await;
+    assert_eq!(report.closed, [Arc::from("g-T")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_1_07_the_start_position_is_committed_once_and_settled_ones_follow() {
+    let broker = broker_with(&[("T", 1)]);
+    produce(&broker, "T", 0, (0..5).map(|i| i.to_string()));
+    let latest = TopicSettings { auto_offset_reset: OffsetReset::Latest, ..topic(10) };
+    let group = Onlooker::of(&broker, "g-T");
+    let mut room = Room::start(&["T"], vec![latest], vec![consumer(&broker, "g-T", &[0])]);
+    let epoch = room.assigned(0).await[0].epoch;
+    group.until_committed("T", 0, 5).await;
+
+    produce(&broker, "T", 0, (5..9).map(|i| i.to_string()));
+    assert_eq!(room.batches(0, 4).await[0].rows()[0].offset.0, 5);
+    let commit = |epoch, next| Commit { topic: TopicId(0), partition: 0, epoch, next: NextOffset(next) };
+    room.consumers.commit(&[commit(Epoch(epoch.0 + 1000), 9)]);
+    room.consumers.commit(&[commit(epoch, 7)]);
+    group.until_committed("T", 0, 7).await;
+    room.consumers.commit(&[commit(epoch, 6)]);
+    let report = room.consumers.close(PATIENCE).await;
+    assert_eq!(report.abandoned, Vec::<Arc<str>>::new());
+    assert_eq!(group.committed("T", 0), Offset::Offset(7), "never lower, never of a stale epoch");
+    assert_eq!(room.consumers.health().snapshot()[0].stale_commits, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_4_04_each_topic_has_its_own_group_and_row_4_27_a_missing_one_disturbs_no_other() {
+    let broker = broker_with(&[("A", 1)]);
+    produce(&broker, "A", 0, ["a".to_owned()]);
+    let consumers = vec![consumer(&broker, "base-A", &[0]), consumer(&broker, "base-B", &[1])];
+    let mut room = Room::start(&["A", "B"], vec![topic(10), topic(10)], consumers);
+    assert_eq!(room.consumers.count(), 2);
+
+    assert_eq!(room.batches(0, 1).await[0].topic(), TopicId(0));
+    room.state(1, |state| matches!(state, TopicState::Failed(trouble) if trouble.kind == TroubleKind::Missing)).await;
+
+    broker.create_topic("B", 1).expect("the missing topic");
+    produce(&broker, "B", 0, ["b".to_owned()]);
+    assert_eq!(room.batches(1, 1).await[0].topic(), TopicId(1));
+    let groups: Vec<Arc<str>> = room.consumers.health().snapshot().into_iter().map(|topic| topic.group).collect();
+    assert_eq!(groups, [Arc::from("base-A"), Arc::from("base-B")]);
+    room.consumers.close(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_4_10_one_consumer_for_all_topics_sorts_records_into_their_lanes() {
+    let broker = broker_with(&[("A", 2), ("B", 1)]);
+    produce(&broker, "A", 1, (0..3).map(|i| format!("a{i}")));
+    produce(&broker, "B", 0, (0..2).map(|i| format!("b{i}")));
+    let mut room = Room::start(&["A", "B"], vec![topic(10), topic(10)], vec![consumer(&broker, "base", &[0, 1])]);
+    let of_a = room.batches(0, 3).await;
+    let of_b = room.batches(1, 2).await;
+    assert!(of_a.iter().all(|batch| batch.topic() == TopicId(0)));
+    assert!(of_b.iter().all(|batch| batch.topic() == TopicId(1)));
+    room.consumers.close(PATIENCE).await;
+}
+
+/// Another member of the group, polled on a thread of its own until it is dropped.
+struct Rival {
+    leave: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Rival {
+    fn join(settings: ConsumerSettings, topic: &str) -> Self {
+        let member: BaseConsumer = ClientConfig::from_iter(settings.properties.0)
+            .set("group.id", settings.group)
+            .create()
+            .expect("another member");
+        member.subscribe(&[topic]).expect("a subscription");
+        let leave = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&leave);
+        let thread = std::thread::spawn(move || {
+            while !told.load(Ordering::Relaxed) {
+                member.poll(Duration::from_millis(20));
+            }
+        });
+        Self { leave, thread: Some(thread) }
+    }
+}
+
+impl Drop for Rival {
+    fn drop(&mut self) {
+        self.leave.store(true, Ordering::Relaxed);
+        self.thread.take().map(std::thread::JoinHandle::join);
+    }
+}
+
+/// KIP-848: the broker's own protocol, cooperative, and quick in the mock.
+fn new_protocol(mut settings: ConsumerSettings) -> ConsumerSettings {
+    settings.properties.0.remove("session.timeout.ms");
+    settings.properties.0.remove("heartbeat.interval.ms");
+    settings.properties.0.insert("group.protocol".to_owned(), "consumer".to_owned());
+    settings
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_0_38_a_revoke_asks_for_settled_positions_and_commits_them() {
+    let broker = broker_with(&[("T", 2)]);
+    for partition in 0..2 {
+        produce(&broker, "T", partition, (0..6).map(|i| i.to_string()));
+    }
+    let settings = new_protocol(consumer(&broker, "g-T", &[0]));
+    let group = Onlooker::of(&broker, "g-T");
+    let mut room = Room::start(&["T"], vec![topic(100)], vec![settings.clone()]);
+    let mut assigned = room.assigned(0).await;
+    while assigned.len() < 2 {
+        assigned.extend(room.assigned(0).await);
+    }
+    room.batches(0, 12).await;
+    for at in &assigned {
+        let settled = Commit { topic: TopicId(0), partition: at.partition, epoch: at.epoch, next: NextOffset(4) };
+        room.settled.lock().expect("settled positions").push(settled);
+    }
+
+    let rival = Rival::join(settings, "T");
+    let (partition, epoch) = room.revoked(0).await[0];
+    assert!(assigned.iter().any(|at| (at.partition, at.epoch) == (partition, epoch)));
+    group.until_committed("T", partition, 4).await;
+
+    drop(rival);
+    let back = room.assigned(0).await[0];
+    assert_eq!(back.partition, partition);
+    assert!(back.epoch > epoch);
+    assert_eq!((back.start, back.live_from), (NextOffset(4), NextOffset(4)), "goes on where it was committed");
+    room.consumers.close(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_0_38_a_partition_that_comes_back_under_the_classic_protocol_has_a_new_epoch() {
+    let broker = broker_with(&[("T", 2)]);
+    produce(&broker, "T", 0, (0..6).map(|i| i.to_string()));
+    let settings = consumer(&broker, "g-T", &[0]);
+    let mut room = Room::start(&["T"], vec![topic(100)], vec![settings.clone()]);
+    let first = room.assigned(0).await;
+    assert_eq!(first.len(), 2);
+    room.batches(0, 6).await;
+    let rival = Rival::join(settings, "T");
+    assert_eq!(room.revoked(0).await.len(), 2, "everything is taken away before it is shared anew");
+    let shared = room.assigned(0).await;
+    assert_eq!(shared.len(), 1);
+    assert!(first.iter().all(|at| at.epoch < shared[0].epoch));
+    drop(rival);
+    room.revoked(0).await;
+    let whole = room.assigned(0).await;
+    assert_eq!(whole.len(), 2);
+    assert!(whole.iter().all(|at| at.epoch > shared[0].epoch));
+    room.consumers.close(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_4_29_intake_stops_commits_go_on_and_closing_keeps_its_deadline() {
+    let broker = broker_with(&[("T", 1)]);
+    produce(&broker, "T", 0, (0..3).map(|i| i.to_string()));
+    let group = Onlooker::of(&broker, "g-T");
+    let mut room = Room::start(&["T"], vec![topic(10)], vec![consumer(&broker, "g-T", &[0])]);
+    let epoch = room.assigned(0).await[0].epoch;
+    room.batches(0, 3).await;
+
+    room.consumers.stop_intake();
+    room.consumers.commit(&[Commit { topic: TopicId(0), partition: 0, epoch, next: NextOffset(3) }]);
+    group.until_committed("T", 0, 3).await;
+    produce(&broker, "T", 0, (3..6).map(|i| i.to_string()));
+
+    let began = std::time::Instant::now();
+    let report = room.consumers.close(Duration::from_secs(10)).await;
+    assert_eq!(report.closed.len(), 1);
+    assert!(began.elapsed() < Duration::from_secs(10));
+    while let Some(item) = room.lanes[0].try_recv() {
+        assert!(!matches!(item, LaneItem::Batch(_)), "nothing is taken in after the stop");
+    }
+    assert_eq!(room.consumers.health().snapshot()[0].state, TopicState::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_4_29_closing_gives_up_on_brokers_that_are_gone() {
+    let broker = broker_with(&[("T", 1)]);
+    produce(&broker, "T", 0, ["x".to_owned()]);
+    let mut room = Room::start(&["T"], vec![topic(10)], vec![consumer(&broker, "g-T", &[0])]);
+    let epoch = room.assigned(0).await[0].epoch;
+    room.batches(0, 1).await;
+    broker.set_reachable(false).expect("brokers go away");
+    room.consumers.commit(&[Commit { topic: TopicId(0), partition: 0, epoch, next: NextOffset(1) }]);
+    let began = std::time::Instant::now();
+    let report = room.consumers.close(Duration::from_secs(4)).await;
+    assert_eq!(report.closed.len() + report.abandoned.len(), 1);
+    assert!(began.elapsed() < Duration::from_secs(6));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_4_34_a_committed_position_that_no_longer_exists_is_a_counted_gap() {
+    let broker = broker_with(&[("T", 1)]);
+    produce(&broker, "T", 0, (0..3).map(|i| i.to_string()));
+    Onlooker::of(&broker, "g-T").commit("T", 500);
+    let mut room = Room::start(&["T"], vec![topic(10)], vec![consumer(&broker, "g-T", &[0])]);
+    let assigned = room.assigned(0).await;
+    assert_eq!(assigned[0].live_from, NextOffset(0));
+    assert_eq!(room.batches(0, 3).await[0].rows()[0].offset.0, 0);
+    room.consumers.close(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_4_36_loading_starts_before_the_committed_position() {
+    let broker = broker_with(&[("T", 1)]);
+    produce(&broker, "T", 0, (0..8).map(|i| i.to_string()));
+    let group = Onlooker::of(&broker, "g-T");
+    group.commit("T", 5);
+    let beginning = TopicSettings { rehydrate: Rehydrate::Beginning, ..topic(100) };
+    let mut room = Room::start(&["T"], vec![beginning], vec![consumer(&broker, "g-T", &[0])]);
+    let assigned = room.assigned(0).await;
+    assert_eq!((assigned[0].start, assigned[0].live_from), (NextOffset(0), NextOffset(5)));
+    room.batches(0, 8).await;
+    room.consumers.close(PATIENCE).await;
+    assert_eq!(group.committed("T", 0), Offset::Offset(5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_3_03_one_producer_acknowledges_and_refuses_only_what_no_broker_takes() {
+    let broker = broker_with(&[("out", 1)]);
+    let mut properties = client(&broker);
+    properties.0.insert("linger.ms".to_owned(), "0".to_owned());
+    properties.0.insert("message.max.bytes".to_owned(), "2000".to_owned());
+    properties.0.insert("enable.idempotence".to_owned(), "true".to_owned());
+    let publisher = KafkaPublisher::new(properties).expect("a publisher");
+    let record = |value: Vec<u8>| OutgoingRecord {
+        topic: "out".into(),
+        key: Some(b"S1".to_vec()),
+        value: Some(value),
+        headers: vec![("quorate-module", b"m".to_vec())],
+    };
+    let all = (0..100).map(|i| publisher.publish(record(vec![i; 10])));
+    assert!(futures::future::join_all(all).await.into_iter().all(|outcome| outcome.is_ok()));
+    let refused = publisher.publish(record(vec![0; 10_000])).await;
+    assert!(matches!(refused, Err(PublishError::Refused(_))), "{refused:?}");
+    let health = publisher.health();
+    assert_eq!((health.delivered, health.refused, health.in_flight, health.clients_built), (100, 1, 0, 1));
+    assert_eq!(publisher.close(PATIENCE).await, 0);
+    assert_eq!(publisher.publish(record(vec![1])).await, Err(PublishError::Closed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_0_22_a_broker_is_waited_for_and_its_absence_is_said() {
+    let broker = broker_with(&[("T", 3)]);
+    assert_eq!(wait_for_brokers(&client(&broker), PATIENCE).await.expect("a broker").brokers, 1);
+    let facts = describe_topics(&client(&broker), &["T".into(), "none".into()]).await.expect("an admin client");
+    assert_eq!(facts[0].partitions, Ok(3));
+    assert_eq!(facts[1].partitions.as_ref().map_err(|trouble| trouble.kind), Err(TroubleKind::Missing));
+    broker.set_reachable(false).expect("the broker goes away");
+    let absent = wait_for_brokers(&client(&broker), Duration::from_millis(500)).await;
+    assert!(matches!(absent, Err(ConnectError::Unreachable { .. })), "{absent:?}");
+}
