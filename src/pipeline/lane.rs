@@ -76,7 +76,7 @@ impl LaneSender {
         tokio::time::timeout(patience, waiting).await.unwrap_or(Room::Full)
     }
 
-    /// Appends an item; waits while the lane holds [`MAX_ITEMS`]. False when the pipeline is gone.
+    /// Appends an item; waits while the lane holds `MAX_ITEMS`. False when the pipeline is gone.
     pub async fn send(&self, item: LaneItem) -> bool {
         let cost = cost(&item);
         self.level.queued.fetch_add(cost, Ordering::AcqRel);

@@ -178,6 +178,8 @@ impl Broker {
         // A group is asked for and never joined.
         config.set("group.id", "quorate-testkit").set("enable.auto.commit", "false");
         config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "20");
+        // A reader that is faster than its queue fills must not wait a second for the next fetch.
+        config.set("fetch.queue.backoff.ms", "5");
         config.create().expect("the consumer's properties are valid")
     }
 }
