@@ -63,7 +63,7 @@ async fn serve(settings: Settings) -> Exit {
     };
     let ended = tokio::select! {
         ended = service.drain() => ended,
-        signal = signals.next() => {
+        signal = signals.second() => {
             error!(?signal, "second signal, ending at once");
             return Exit::Interrupted;
         }

@@ -1,6 +1,9 @@
 //! Signals of the operating system as events: the first asks for a drain, the second ends at once.
 
 use std::io;
+use std::time::Duration;
+
+use futures::FutureExt;
 
 /// Which signal asked the service to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +12,18 @@ pub enum StopSignal {
     Interrupt,
     /// SIGTERM, a closing console, a shutdown.
     Terminate,
+}
+
+/// Wrappers often pass one Ctrl-C on while the terminal sends it too: within this time it is the same signal.
+const SAME_SIGNAL: Duration = Duration::from_millis(250);
+
+impl Signals {
+    /// Waits for a signal that is not the first one's echo.
+    pub async fn second(&mut self) -> StopSignal {
+        tokio::time::sleep(SAME_SIGNAL).await;
+        while self.next().now_or_never().is_some() {}
+        self.next().await
+    }
 }
 
 /// The signals that stop the service.
