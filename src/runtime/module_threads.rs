@@ -207,3 +207,112 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use quorate_core::contract::{InputHash, Quality};
+    use quorate_core::ident::{Millis, Station};
+
+    use super::*;
+
+    /// A module that does what the station's name says.
+    struct Obedient {
+        waits: bool,
+        gate: Arc<Barrier>,
+    }
+
+    #[async_trait]
+    impl Module for Obedient {
+        fn name(&self) -> &'static str {
+            "obedient"
+        }
+
+        fn waits(&self) -> bool {
+            self.waits
+        }
+
+        async fn invoke(&self, input: &ModuleInput) -> Result<Vec<Output>, ModuleError> {
+            match input.station.as_str() {
+                "panic" => panic!("as told"),
+                "block" => {
+                    self.gate.wait();
+                    Ok(Vec::new())
+                }
+                "hang" => std::future::pending().await,
+                "thread" => Ok(vec![Output::json(&thread::current().name())?]),
+                _ => Ok(vec![Output::json(&1)?]),
+            }
+        }
+    }
+
+    fn input(station: &str) -> Arc<ModuleInput> {
+        let quality = Quality {
+            complete: true,
+            total_topics: 0,
+            available_topics: Vec::new(),
+            missing_topics: Vec::new(),
+            stale_topics: Vec::new(),
+            availability_ratio: 1.0,
+        };
+        Arc::new(ModuleInput {
+            at: Millis(0),
+            module: Arc::from("obedient"),
+            station: Station::from(station),
+            inputs: Vec::new(),
+            quality,
+            lineage: Vec::new(),
+            input_hash: InputHash(0),
+        })
+    }
+
+    fn threads(waits: bool, parties: usize, timeout: Duration) -> (ModuleThreads, Arc<Barrier>) {
+        let gate = Arc::new(Barrier::new(parties));
+        let module = Arc::new(Obedient { waits, gate: Arc::clone(&gate) });
+        let threads = ModuleThreads::new(vec![RegisteredModule { module, timeout }], 2).expect("threads");
+        (threads, gate)
+    }
+
+    const M: ModuleId = ModuleId(0);
+
+    #[tokio::test]
+    async fn a_panic_costs_its_own_call() {
+        for waits in [false, true] {
+            let (threads, _) = threads(waits, 1, Duration::from_secs(30));
+            assert_eq!(threads.call(M, input("panic")).await, CallOutcome::Panicked("as told".to_owned()));
+            assert!(matches!(threads.call(M, input("fine")).await, CallOutcome::Returned(_)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_module_never_runs_on_the_runtime_that_called_it() {
+        let (computing, _) = threads(false, 1, Duration::from_secs(30));
+        let (waiting, _) = threads(true, 1, Duration::from_secs(30));
+        for (threads, name) in [(computing, "\"module\""), (waiting, "\"module-waits\"")] {
+            let CallOutcome::Returned(outputs) = threads.call(M, input("thread")).await else { panic!("no result") };
+            assert_eq!(outputs[0].as_json(), name);
+        }
+    }
+
+    #[tokio::test]
+    async fn blocked_threads_are_replaced_up_to_four_and_counted_until_they_come_back() {
+        let (threads, gate) = threads(false, MAX_ABANDONED + 1, Duration::from_millis(50));
+        for _ in 0..MAX_ABANDONED {
+            assert!(matches!(threads.call(M, input("block")).await, CallOutcome::TimedOut(_)));
+        }
+        assert!(matches!(threads.call(M, input("fine")).await, CallOutcome::Failed(_)), "four threads are stuck");
+        gate.wait();
+        while threads.modules[0].1.load(Ordering::Acquire) > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(threads.call(M, input("fine")).await, CallOutcome::Returned(_)));
+    }
+
+    #[tokio::test]
+    async fn a_module_that_only_waits_is_cancelled_at_its_deadline() {
+        let (threads, _) = threads(true, 1, Duration::from_millis(50));
+        assert!(matches!(threads.call(M, input("hang")).await, CallOutcome::TimedOut(_)));
+        assert!(matches!(threads.call(M, input("fine")).await, CallOutcome::Returned(_)));
+    }
+}
