@@ -9,7 +9,7 @@ use super::readings::{BodyRow, CellRow, DeadRecord, ReadingRow, Readings, Span};
 use super::skip::Guard;
 use super::trie::{Slot, Trie};
 use crate::ident::Millis;
-use crate::plan::{Pointer, RecordsPointer, Scope, Step, TimeField, TopicPlan, WindowPlan};
+use crate::plan::{Pointer, RecordsPointer, Scope, Step, TimeField, TopicPlan, WindowPlan, array_index};
 use crate::provenance::station_hash;
 
 /// Decodes the elements of one topic. Its scratch space is reused from element to element.
@@ -289,7 +289,7 @@ fn collect<'v>(value: &'v Value, steps: &[Step], found: &mut Vec<Option<&'v Valu
             entries.get(&**key).is_some_and(|value| collect(value, rest, found))
         }
         (Step::Key(key), Value::Array(items)) => {
-            let item = key.parse::<usize>().ok().and_then(|index| items.get(index));
+            let item = array_index(key).and_then(|index| items.get(index));
             item.is_some_and(|value| collect(value, rest, found))
         }
         _ => false,

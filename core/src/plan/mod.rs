@@ -8,6 +8,7 @@ mod time;
 use std::sync::Arc;
 
 pub use grid::{Column, Fill, GridPlan, Steps};
+pub(crate) use pointer::array_index;
 pub use pointer::{Pointer, PointerError, RecordsPointer, Step};
 pub use time::{TimeError, TimeField, WallClock};
 
