@@ -154,11 +154,11 @@ impl DeadLetterSender {
         }
     }
 
-    /// Asks for the lowest unacknowledged offsets once everything handed over before has been taken.
-    pub(super) async fn cut(&self) -> oneshot::Receiver<Unsettled> {
+    /// The lowest unacknowledged offsets among everything handed over before; none when the writer is gone.
+    pub(super) async fn unacknowledged(&self) -> Option<Unsettled> {
         let (reply, unsettled) = oneshot::channel();
-        drop(self.0.send(ToWriter::Cut(reply)).await);
-        unsettled
+        self.0.send(ToWriter::Cut(reply)).await.ok()?;
+        unsettled.await.ok()
     }
 
     /// Resolves once everything handed over is acknowledged.

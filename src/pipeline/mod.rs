@@ -162,6 +162,7 @@ impl Pipeline {
         }
         let lanes =
             plan.topics().zip(lanes).map(|((topic, _), (_, receiver))| Lane::new(receiver, Decoder::new(&plan, topic)));
+        let settler = Settler { inbox: settler_inbox, consumers, dead: dead.clone(), committed: HashMap::new() };
         let router = Router {
             lanes: lanes.collect(),
             rounds: Rounds::new(settings.quotas),
@@ -178,7 +179,6 @@ impl Pipeline {
             flush_interval: settings.flush_interval,
             plan,
         };
-        let settler = Settler { inbox: settler_inbox, consumers, committed: HashMap::new() };
         stages.push(Stage { name: "dead-letters".to_owned(), task: Box::pin(dead_writer.run()) });
         stages.push(Stage { name: "router".to_owned(), task: Box::pin(router.run()) });
         stages.push(Stage { name: "settler".to_owned(), task: Box::pin(settler.run()) });

@@ -244,17 +244,16 @@ impl Router {
         }
     }
 
-    /// Takes a consistent cut: positions as they stand, and after everything handed out so far what each shard and the
-    /// dead-letter writer still owe.
+    /// Takes a consistent cut: positions as they stand, and after everything handed out so far what each shard still
+    /// owes.
     async fn cut(&mut self, reply: Option<oneshot::Sender<Vec<Commit>>>) {
         let positions: Vec<Cut> = self.progress.cut();
-        let mut owed = Vec::with_capacity(self.shards.len() + 1);
+        let mut owed = Vec::with_capacity(self.shards.len());
         for shard in &self.shards {
             let (tell, told) = oneshot::channel();
             drop(shard.send(ToShard::Cut(tell)).await);
             owed.push(told);
         }
-        owed.push(self.dead.cut().await);
         drop(self.checkpoints.send(Checkpoint { positions, owed, reply }).await);
     }
 

@@ -1,6 +1,6 @@
 //! Module threads: modules run here and nowhere else, so that one that computes, blocks, hangs or panics costs its own
 //! call. A thread past its deadline is abandoned, counted and replaced; at most four per module, then calls of that
-//! module fail at once until one of its threads comes back.
+//! module fail at once until one of its threads comes back. No module may hold every thread.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,12 +34,19 @@ pub struct RegisteredModule {
 
 /// Runs modules on threads of their own.
 pub struct ModuleThreads {
-    modules: Vec<(RegisteredModule, Arc<AtomicUsize>)>,
+    modules: Vec<Entry>,
     /// One permit per thread that takes calls.
     free: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Worker>>>,
     /// Where modules that only wait share one thread.
     waiting: Option<Runtime>,
+}
+
+/// One module, the threads it may hold at the same time, and those it has lost.
+struct Entry {
+    registered: RegisteredModule,
+    share: Semaphore,
+    lost: Arc<AtomicUsize>,
 }
 
 /// One thread and the way to give it a call. It ends when the sender is dropped.
@@ -54,7 +61,8 @@ struct Call {
 }
 
 impl ModuleThreads {
-    /// `threads` threads for modules that compute, and one for those that only wait, if there are any.
+    /// `threads` threads for modules that compute, at least one for each, and one for those that only wait, if there
+    /// are any.
     ///
     /// # Errors
     /// When the operating system refuses a thread.
@@ -66,23 +74,21 @@ impl ModuleThreads {
         } else {
             None
         };
-        let threads = threads.max(1);
+        let computing = modules.iter().filter(|registered| !registered.module.waits()).count().max(1);
+        let threads = threads.max(computing);
+        let share = threads - (computing - 1);
         let idle = (0..threads).map(|_| Worker::start()).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
-            modules: modules.into_iter().map(|module| (module, Arc::default())).collect(),
+            modules: modules.into_iter().map(|registered| Entry::new(registered, share)).collect(),
             free: Arc::new(Semaphore::new(threads)),
             idle: Arc::new(Mutex::new(idle)),
             waiting,
         })
     }
 
-    async fn compute(
-        &self,
-        registered: &RegisteredModule,
-        lost: &Arc<AtomicUsize>,
-        input: Arc<ModuleInput>,
-    ) -> CallOutcome {
-        let Ok(_thread) = self.free.acquire().await else {
+    async fn compute(&self, entry: &Entry, input: Arc<ModuleInput>) -> CallOutcome {
+        let Entry { registered, share, lost } = entry;
+        let (Ok(_share), Ok(_thread)) = (share.acquire().await, self.free.acquire().await) else {
             return CallOutcome::Failed("module threads are closed".to_owned());
         };
         if lost.load(Ordering::Acquire) >= MAX_ABANDONED {
@@ -136,11 +142,17 @@ impl ModuleThreads {
 #[async_trait]
 impl Executor for ModuleThreads {
     async fn call(&self, module: ModuleId, input: Arc<ModuleInput>) -> CallOutcome {
-        let (registered, lost) = &self.modules[module.ix()];
+        let entry = &self.modules[module.ix()];
         match &self.waiting {
-            Some(runtime) if registered.module.waits() => self.wait(registered, runtime, input).await,
-            _ => self.compute(registered, lost, input).await,
+            Some(runtime) if entry.registered.module.waits() => self.wait(&entry.registered, runtime, input).await,
+            _ => self.compute(entry, input).await,
         }
+    }
+}
+
+impl Entry {
+    fn new(registered: RegisteredModule, share: usize) -> Self {
+        Self { registered, share: Semaphore::new(share), lost: Arc::default() }
     }
 }
 
@@ -303,10 +315,32 @@ mod tests {
         }
         assert!(matches!(threads.call(M, input("fine")).await, CallOutcome::Failed(_)), "four threads are stuck");
         gate.wait();
-        while threads.modules[0].1.load(Ordering::Acquire) > 0 {
+        while threads.modules[0].lost.load(Ordering::Acquire) > 0 {
             tokio::task::yield_now().await;
         }
         assert!(matches!(threads.call(M, input("fine")).await, CallOutcome::Returned(_)));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_module_holds_every_thread() {
+        let gate = Arc::new(Barrier::new(4));
+        let module = Arc::new(Obedient { waits: false, gate: Arc::clone(&gate) });
+        let registered = RegisteredModule { module, timeout: Duration::from_secs(30) };
+        let threads = ModuleThreads::new(vec![registered.clone(), registered], 4).expect("threads");
+        let threads = Arc::new(threads);
+        let block = |_| {
+            let threads = Arc::clone(&threads);
+            tokio::spawn(async move { threads.call(M, input("block")).await })
+        };
+        let blocked: Vec<_> = (0..3).map(block).collect();
+        while threads.modules[0].share.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(threads.call(ModuleId(1), input("fine")).await, CallOutcome::Returned(_)));
+        tokio::task::block_in_place(|| gate.wait());
+        for call in blocked {
+            assert!(matches!(call.await, Ok(CallOutcome::Returned(_))));
+        }
     }
 
     #[tokio::test]

@@ -179,12 +179,10 @@ pub struct StationLimits {
     pub max: usize,
     /// First appearances per minute of the clock, likewise.
     pub new_per_minute: usize,
-    /// A station with nothing but global readings for so long is forgotten, in milliseconds.
-    pub forget_after_ms: i64,
 }
 
 impl Default for StationLimits {
     fn default() -> Self {
-        Self { max: 1_000_000, new_per_minute: 100_000, forget_after_ms: 400 * 86_400_000 }
+        Self { max: 1_000_000, new_per_minute: 100_000 }
     }
 }
