@@ -66,6 +66,8 @@ pub(super) struct Lane {
     head: VecDeque<RecordBatch>,
     decoder: Decoder,
     loaded: bool,
+    /// Whether the shards were told an event clock other than the wall clock.
+    behind: bool,
 }
 
 /// What stands at the head of a lane.
@@ -87,7 +89,7 @@ impl Head {
 
 impl Lane {
     pub(super) fn new(receiver: LaneReceiver, decoder: Decoder) -> Self {
-        Self { receiver, head: VecDeque::new(), decoder, loaded: false }
+        Self { receiver, head: VecDeque::new(), decoder, loaded: false, behind: false }
     }
 }
 
@@ -171,6 +173,7 @@ impl Router {
         self.bury(&readings, &modes).await;
         let newest = |partition| newest_timestamp(&source, partition);
         let event_clock = self.progress.event_clock(topic);
+        self.lanes[lane].behind = event_clock.is_some();
         self.distribute(Portion { topic, readings, modes, event_clock }).await;
         self.moved(topic, source.positions(), newest).await;
     }
@@ -213,6 +216,10 @@ impl Router {
     ) {
         for position in positions {
             self.progress.moved(topic, *position, newest(position.partition));
+        }
+        if self.lanes[topic.ix()].behind && self.progress.event_clock(topic).is_none() {
+            self.lanes[topic.ix()].behind = false;
+            self.tell_all(|| ToShard::CaughtUp(topic)).await;
         }
         self.note_loaded(topic).await;
     }

@@ -35,6 +35,8 @@ pub(super) enum ToShard {
     Apply(Arc<Portion>, Vec<u32>),
     /// A topic is loaded.
     Loaded(TopicId),
+    /// A topic has been read to its end: its windows measure expiry by the wall clock from here on.
+    CaughtUp(TopicId),
     /// Everything sent before this has been applied; what is still unsettled?
     Cut(oneshot::Sender<Unsettled>),
     /// How many stations are there, and how many complete?
@@ -153,6 +155,7 @@ impl ShardTask {
     async fn told(&mut self, told: ToShard, pending: &mut Pending) {
         match told {
             ToShard::Apply(portion, rows) => self.apply(&portion, rows).await,
+            ToShard::CaughtUp(topic) => self.shard.set_event_clock(topic, None),
             ToShard::Loaded(topic) => self.shard.topic_loaded(topic, self.clock.now()),
             // Whoever asked may have given up waiting.
             ToShard::Cut(reply) => drop(reply.send(self.shard.oldest_unsettled())),
