@@ -9,8 +9,8 @@ use quorate_core::progress::Cut;
 use tokio::sync::{mpsc, oneshot};
 
 use super::dead_letters::DeadLetterSender;
+use super::gauges::Unsettled;
 use super::ports::{Commit, Consumers};
-use super::shard_task::Unsettled;
 
 /// Cuts that may wait for their shards.
 pub(super) const QUEUE: usize = 4;

@@ -20,9 +20,10 @@ use tracing::{info, warn};
 use super::checkpoint::Checkpoint;
 use super::counts::Counts;
 use super::dead_letters::{self, DeadLetter, DeadLetterSender};
+use super::gauges::Gauges;
 use super::lane::LaneReceiver;
 use super::ports::{Clock, Commit, LaneItem};
-use super::shard_task::{Gauges, Modes, Portion, ToShard};
+use super::shard_task::{Modes, Portion, ToShard};
 
 /// Records of one topic that may themselves be unsettled; at this many its lane stops.
 pub const MAX_UNSETTLED: usize = 100_000;

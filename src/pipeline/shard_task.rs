@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -19,6 +19,7 @@ use quorate_core::shard::{Mode, RunId, Shard};
 use tokio::sync::{mpsc, oneshot};
 
 use super::dead_letters::{DeadLetter, DeadLetterSender};
+use super::gauges::{Gauges, Unsettled};
 use super::ports::Clock;
 use super::runs::{Permit, Runs};
 
@@ -83,9 +84,6 @@ impl Modes {
     }
 }
 
-/// Per partition the lowest offset whose effect is not settled.
-pub(super) type Unsettled = HashMap<(TopicId, Partition), Offset>;
-
 /// Stations known to a shard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Census {
@@ -96,9 +94,6 @@ pub struct Census {
     /// Runs that are delayed, ready or in flight.
     pub open_runs: usize,
 }
-
-/// Records that are themselves unsettled, per topic; one writer per entry, read by the router.
-pub(super) type Gauges = Arc<[AtomicUsize]>;
 
 pub(super) struct ShardTask {
     pub(super) shard: Shard,
