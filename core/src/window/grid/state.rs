@@ -24,12 +24,11 @@ impl GridWindow {
 
     fn cells(&self, row: &Row, owner: Option<u32>, width: usize) -> Vec<GridCellState> {
         let Some(owner) = owner else { return Vec::new() };
-        let of = |(series, name): (usize, &Box<str>)| {
+        let series = self.names.iter().enumerate().flat_map(|(series, name)| {
             let owned = row.owned_cells(owner, series, width).into_iter();
-            let name = name.to_string();
-            owned.map(move |(index, values)| GridCellState { series: name.clone(), index, values })
-        };
-        self.names.iter().enumerate().flat_map(of).collect()
+            owned.map(|(index, values)| GridCellState { series: name.to_string(), index, values })
+        });
+        series.collect()
     }
 }
 
