@@ -3,9 +3,12 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
 use quorate_core::contract::ModuleInput;
 use quorate_core::ident::{Millis, ModuleId};
-use quorate_core::shard::Mode;
+use quorate_core::shard::{Invocation, Mode};
 use serde_json::{Value, json};
 use support::live::{Live, Sent, json as json_of, sent};
 use support::{HOUR, MINUTE, Module, SECOND, T0, module, plan, topic};
@@ -293,4 +296,112 @@ fn new_stations_above_the_rate_are_dead_letters_until_the_next_minute() {
     assert_eq!((live.shard.stations(), live.shard.poll_dead().is_some()), (2, true));
     live.apply("A", minute + MINUTE, &[of("3", 5)]);
     assert_eq!((live.shard.stations(), live.shard.poll_dead().is_none()), (3, true));
+}
+
+// Whatever happens in whatever order.
+
+/// One thing that can happen to a shard.
+#[derive(Clone, Debug)]
+enum Happens {
+    Arrives { topic: usize, station: usize },
+    Starts,
+    Finishes(prop::sample::Index),
+    TimePasses(i64),
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    prop_oneof![
+        5 => (0_usize..3, 0_usize..3).prop_map(|(topic, station)| Happens::Arrives { topic, station }),
+        2 => Just(Happens::Starts),
+        2 => any::<prop::sample::Index>().prop_map(Happens::Finishes),
+        1 => (1_i64..20 * SECOND).prop_map(Happens::TimePasses),
+    ]
+}
+
+fn three_modules(min_interval_ms: i64) -> Vec<Module> {
+    vec![
+        module("all").requires(&["A", "B"]).optional(&["G"]).min_interval(min_interval_ms),
+        module("on_b").requires(&["A", "B"]).on(&["B"]),
+        module("global").requires(&["G"]).optional(&["A"]).min_interval(min_interval_ms),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_change_is_lost_no_run_overlaps_and_all_is_settled_in_the_end(
+        story in prop::collection::vec(happens(), 0..60),
+        min_interval_ms in prop_oneof![Just(0), Just(10 * SECOND)],
+    ) {
+        let mut live = live(three_modules(min_interval_ms));
+        let (mut now, mut offset) = (T0, 0);
+        let mut in_flight: Vec<Invocation> = Vec::new();
+        let mut newest: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+        let mut stations: BTreeSet<&str> = BTreeSet::new();
+        let mut last: BTreeMap<(String, String), (i64, ModuleInput)> = BTreeMap::new();
+        let mut started = |live: &mut Live, in_flight: &mut Vec<Invocation>, now: i64| {
+            for run in live.start(now) {
+                let key = |run: &Invocation| (run.input.module.to_string(), run.input.station.to_string());
+                assert!(in_flight.iter().all(|other| key(other) != key(&run)), "one call per station at a time");
+                let before = last.insert(key(&run), (now, run.input.clone()));
+                let spaced = &*run.input.module != "on_b";
+                assert!(before.is_none_or(|(at, _)| !spaced || now - at >= min_interval_ms), "the interval is kept");
+                in_flight.push(run);
+            }
+        };
+        for what in story {
+            match what {
+                Happens::Arrives { topic, station } => {
+                    offset += 1;
+                    let (topic, station) = (["A", "B", "G"][topic], ["S", "N", "M"][station]);
+                    live.apply(topic, now, &[of(station, offset)]);
+                    newest.insert((topic, if topic == "G" { "" } else { station }), offset);
+                    stations.extend((topic != "G").then_some(station));
+                }
+                Happens::Starts => started(&mut live, &mut in_flight, now),
+                Happens::Finishes(which) if !in_flight.is_empty() => {
+                    let run = in_flight.swap_remove(which.index(in_flight.len()));
+                    live.finish(run.run, now);
+                }
+                Happens::Finishes(_) => {}
+                Happens::TimePasses(ms) => now += ms,
+            }
+            for name in ["A", "B", "G"] {
+                let (oldest, runs, records) = unsettled(&live, name);
+                prop_assert!(records <= runs, "{name}: {records} records of {runs} runs");
+                prop_assert_eq!(oldest.is_none(), records == 0);
+            }
+            prop_assert!(live.shard.open_runs() >= in_flight.len());
+        }
+        while live.shard.open_runs() > 0 {
+            in_flight.drain(..).for_each(|run| {
+                live.finish(run.run, now);
+            });
+            now = live.shard.next_deadline().map_or(now, |deadline| now.max(deadline.0));
+            started(&mut live, &mut in_flight, now);
+        }
+        prop_assert!(["A", "B", "G"].iter().all(|name| unsettled(&live, name) == SETTLED));
+
+        // What each module saw last is the newest there is, as far as its triggers promise.
+        let newest_of = |topic: &str, station: &str| {
+            let place = if topic == "G" { "" } else { station };
+            newest.get(&(topic, place)).map_or(Value::Null, |offset| json!(offset))
+        };
+        for station in stations {
+            let has = |topic: &str| !newest_of(topic, station).is_null();
+            for (module, is_called, promised) in [
+                ("all", has("A") && has("B"), vec!["A", "B", "G"]),
+                ("on_b", has("A") && has("B"), vec!["B"]),
+                ("global", has("G"), vec!["A", "G"]),
+            ] {
+                let seen = last.get(&(module.to_owned(), station.to_owned()));
+                prop_assert_eq!(seen.is_some(), is_called, "{} {}", module, station);
+                for topic in seen.iter().flat_map(|_| &promised) {
+                    let shown = seen.map(|(_, input)| json_of(input)["inputs"][topic]["value"]["v"].clone());
+                    prop_assert_eq!(shown, Some(newest_of(topic, station)), "{} {} {}", module, station, topic);
+                }
+            }
+        }
+    }
 }
