@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
 pub mod fleet;
+pub mod generated;
 pub mod live;
 pub mod scenario;
 pub mod within;

@@ -30,8 +30,8 @@ pub(super) fn fill(values: &mut [f64], fill: Fill, max_gap: Option<i64>) {
 #[expect(clippy::cast_precision_loss, reason = "a grid has far fewer steps than 2^52")]
 fn between(values: &mut [f64], left: usize, right: usize, fill: Fill) {
     let (from, to) = (values[left], values[right]);
-    for at in left + 1..right {
-        values[at] = match fill {
+    for (at, value) in values.iter_mut().enumerate().take(right).skip(left + 1) {
+        *value = match fill {
             Fill::Zero => 0.0,
             Fill::Missing => f64::NAN,
             Fill::Forward => from,
