@@ -1,10 +1,10 @@
 //! What is unsettled, as the stages tell it to each other: exact answers at a cut, and running counts per topic that
 //! decide whether a lane must stop.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use hashbrown::HashMap;
 use quorate_core::ident::{Offset, Partition, TopicId};
 
 /// Per partition the lowest offset whose effect is not settled.

@@ -1,7 +1,7 @@
 //! One task per shard: it alone drives that shard's [`Shard`] value. It takes readings in, starts runs as modules have
 //! room, and answers when it is asked where it stands. It never waits for a module.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,7 +9,6 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use hashbrown::HashMap;
 use quorate_core::decode::Readings;
 use quorate_core::ident::{Millis, ModuleId, Offset, Partition, TopicId};
 use quorate_core::plan::Plan;

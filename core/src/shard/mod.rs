@@ -9,10 +9,10 @@ mod changes;
 mod due;
 mod station;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashTable;
 
 pub use assemble::Incomplete;
 pub use changes::{Changes, Place, SlotChange};
