@@ -128,8 +128,6 @@ fn committable(live: &Live, topic: &str, read: usize) -> usize {
 }
 
 #[test]
-#[ignore = "a run of a module whose inputs are all global is owed to the record that first named the station; loading \
-            another topic can make the station known before, and then nothing makes that run due again"]
 fn a_run_on_global_readings_alone_that_was_owed_at_a_crash_is_due_again_after_it() {
     let fleet = || plan(vec![topic("A"), topic("B"), topic("G").global()], vec![module("only_g").requires(&["G"])]);
     let record = |offset: i64| sent(offset, T0, json!({"stationId": "S"}));

@@ -218,7 +218,7 @@ fn push_cell(
             name.push(',');
         }
         let span = scalar_text(readings, captured).ok_or((Reason::WrongShape, "no series in the reading"))?;
-        name.push_str(&Value::from(readings.resolve(span)).to_string());
+        push_quoted(name, readings.resolve(span));
     }
     name.push(']');
     let name = readings.owned(name);
@@ -235,6 +235,17 @@ fn push_cell(
     let (_, last) = readings.ends();
     readings.push_cell(CellRow { series: name, values: (first, last) });
     Ok(())
+}
+
+/// Appends `text` as a JSON string. Names hardly ever need escapes, and there is one for every value of a grid.
+fn push_quoted(name: &mut String, text: &str) {
+    if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        name.push_str(&Value::from(text).to_string());
+    } else {
+        name.push('"');
+        name.push_str(text);
+        name.push('"');
+    }
 }
 
 /// A string as it is, an integer as its decimal text.

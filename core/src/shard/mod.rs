@@ -7,6 +7,7 @@
 mod assemble;
 mod changes;
 mod due;
+mod run;
 mod station;
 
 use std::collections::{HashMap, VecDeque};
@@ -16,7 +17,7 @@ use hashbrown::HashTable;
 
 pub use assemble::Incomplete;
 pub use changes::{Changes, Place, SlotChange};
-pub use due::RunId;
+pub use run::RunId;
 
 use crate::contract::ModuleInput;
 use crate::decode::{ReadingRow, Readings, Reason};
@@ -25,7 +26,8 @@ use crate::plan::{Plan, Scope};
 use crate::provenance::{Origin, Provenance};
 use crate::record::RecordRow;
 use crate::window::{Arriving, TopicWindows, Window};
-use due::{DueRuns, Phase};
+use due::DueRuns;
+use run::Phase;
 use station::{Newcomers, StationState};
 
 /// Owns the state of some stations.
@@ -147,12 +149,12 @@ impl Shard {
                 self.end_record(origin, mode, now);
                 current = None;
             }
-            let (_, origin, _) = *current.get_or_insert_with(|| {
+            let (_, origin, mode) = *current.get_or_insert_with(|| {
                 self.record += 1;
                 let raw = readings.record(row);
                 (row.record, Origin { topic, partition: raw.partition, offset: raw.offset }, mode(raw))
             });
-            self.take(topic, readings, row, origin, now);
+            self.take(topic, readings, row, (origin, mode), now);
         }
         if let Some((_, origin, mode)) = current {
             self.end_record(origin, mode, now);
@@ -261,7 +263,14 @@ impl Shard {
         (0..self.station_count()).filter(|&station| self.is_complete(station, module, now)).count()
     }
 
-    fn take(&mut self, topic: TopicId, readings: &Readings, row: &ReadingRow, origin: Origin, now: Millis) {
+    fn take(
+        &mut self,
+        topic: TopicId,
+        readings: &Readings,
+        row: &ReadingRow,
+        (origin, mode): (Origin, Mode),
+        now: Millis,
+    ) {
         let provenance = Provenance {
             incarnation: 0,
             partition: origin.partition,
@@ -279,7 +288,7 @@ impl Shard {
             }
             return;
         };
-        let Some((station, is_new)) = self.find_or_admit(id, row.station_hash, now) else {
+        let Some((station, is_new)) = self.find_or_admit(id, row.station_hash, mode, now) else {
             let reason = Reason::TooManyStations;
             self.dead.push_back(DeadReading { origin, element: row.element, reason });
             return;
@@ -313,7 +322,7 @@ impl Shard {
                 self.greet(station);
             }
             if changed {
-                self.note_change(station, origin, mode);
+                self.note_change(station, origin, mode, now);
             }
             if mode == Mode::Live {
                 self.consider_touched(Touched { station, changed, is_new }, origin, now);
@@ -322,10 +331,14 @@ impl Shard {
         self.touched = touched;
     }
 
-    /// A changed window is a change for the modules that it triggers.
-    fn note_change(&mut self, station: u32, origin: Origin, mode: Mode) {
-        for &(module, triggers) in &self.topics[origin.topic.ix()].readers {
-            if triggers {
+    /// A changed window is a change for the modules that it triggers. One that is loaded again while its module runs
+    /// already was seen in an earlier life, unless the station was incomplete then too.
+    fn note_change(&mut self, station: u32, origin: Origin, mode: Mode, now: Millis) {
+        for at in 0..self.topics[origin.topic.ix()].readers.len() {
+            let (module, triggers) = self.topics[origin.topic.ix()].readers[at];
+            let seen =
+                || mode == Mode::Load && self.modules[module.ix()].loaded && self.is_complete(station, module, now);
+            if triggers && !seen() {
                 self.due.note_change(&mut self.stations[station as usize], station, module, origin, mode);
             }
         }
@@ -384,10 +397,15 @@ impl Shard {
         }
     }
 
-    /// What loading alone made due was settled in an earlier life, unless the station was incomplete then too.
+    /// What loading alone made due was settled in an earlier life, unless the station was incomplete then too. Of a
+    /// module whose inputs are all global nothing says so: its run was owed to whichever record first named the
+    /// station, so it runs again.
     fn release_loaded(&mut self, station: u32, module: ModuleId, now: Millis) {
         let run = &self.stations[station as usize].runs[module.ix()];
-        if run.changed && run.owed.is_none() && self.is_complete(station, module, now) {
+        let from_loading = run.changed && run.owed.is_none();
+        let all_global =
+            self.plan.module(module).inputs().all(|(input, _)| self.topics[input.topic.ix()].global.is_some());
+        if from_loading && !all_global && self.is_complete(station, module, now) {
             self.stations[station as usize].runs[module.ix()].changed = false;
             return;
         }

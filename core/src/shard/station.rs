@@ -1,7 +1,7 @@
 //! One station's state, how stations are found, and how many there may be.
 
-use super::Shard;
-use super::due::Run;
+use super::run::Run;
+use super::{Mode, Shard};
 use crate::ident::{Millis, Station};
 use crate::provenance::station_hash;
 use crate::window::Window;
@@ -43,11 +43,12 @@ impl Newcomers {
 impl Shard {
     /// The station called `id`, and whether this is its first appearance; none when there is no room for it.
     #[inline]
-    pub(super) fn find_or_admit(&mut self, id: &str, hash: u64, now: Millis) -> Option<(u32, bool)> {
+    pub(super) fn find_or_admit(&mut self, id: &str, hash: u64, mode: Mode, now: Millis) -> Option<(u32, bool)> {
         let found = self.by_id.find(hash, |&station| self.stations[station as usize].id.as_str() == id);
-        match found {
-            Some(&station) => Some((station, false)),
-            None => self.admit(id, hash, now).map(|station| (station, true)),
+        match (found, mode) {
+            (Some(&station), _) => Some((station, false)),
+            (None, Mode::Live) => self.admit(id, hash, now).map(|station| (station, true)),
+            (None, Mode::Load) => self.readmit(id, hash).map(|station| (station, true)),
         }
     }
 
@@ -56,9 +57,13 @@ impl Shard {
         let found = self.by_id.find(hash, |&station| self.stations[station as usize].id.as_str() == id);
         match found {
             Some(&station) => Some(station),
-            None if self.stations.len() >= self.limit => None,
-            None => Some(self.insert(id, hash)),
+            None => self.readmit(id, hash),
         }
+    }
+
+    /// Makes room for a station that was there in an earlier life.
+    fn readmit(&mut self, id: &str, hash: u64) -> Option<u32> {
+        (self.stations.len() < self.limit).then(|| self.insert(id, hash))
     }
 
     fn admit(&mut self, id: &str, hash: u64, now: Millis) -> Option<u32> {
