@@ -5,6 +5,7 @@ use std::panic::PanicHookInfo;
 
 use tracing::error;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::config::LogFormat;
@@ -14,9 +15,8 @@ const PANIC_BYTES: usize = 4096;
 
 /// Installs the subscriber and routes panics into it. `QUORATE_LOG` filters as `RUST_LOG` does elsewhere.
 pub fn install(format: LogFormat, default_filter: &str) {
-    let filter = EnvFilter::try_from_env("QUORATE_LOG").unwrap_or_else(|_| EnvFilter::new(default_filter));
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(default_filter))
         .with_writer(std::io::stderr)
         .with_span_events(FmtSpan::NONE)
         .with_target(false);
@@ -27,6 +27,21 @@ pub fn install(format: LogFormat, default_filter: &str) {
     if installed.is_ok() {
         std::panic::set_hook(Box::new(log_panic));
     }
+}
+
+/// Installs the same in text without colour, where standard error is not to be written to: each event is one write.
+pub fn install_into<W>(writer: W, default_filter: &str)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let builder = tracing_subscriber::fmt().with_env_filter(filter(default_filter)).with_writer(writer);
+    if builder.with_ansi(false).with_target(false).try_init().is_ok() {
+        std::panic::set_hook(Box::new(log_panic));
+    }
+}
+
+fn filter(default: &str) -> EnvFilter {
+    EnvFilter::try_from_env("QUORATE_LOG").unwrap_or_else(|_| EnvFilter::new(default))
 }
 
 /// Whether standard error is a terminal that wants colour.
