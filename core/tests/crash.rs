@@ -145,3 +145,18 @@ fn a_run_on_global_readings_alone_that_was_owed_at_a_crash_is_due_again_after_it
     again.apply("A", T0, &[record(0)]);
     assert_eq!(owed_by(&mut again, &[], T0).len(), 1);
 }
+
+#[test]
+fn a_completing_record_that_is_read_before_its_trigger_is_loaded_makes_the_run_due_again() {
+    let fleet = || plan(vec![topic("A"), topic("B")], vec![module("m").requires(&["A", "B"]).on(&["A"])]);
+    let record = |offset: i64| sent(offset, T0, json!({"stationId": "S"}));
+    let mut again = Live::starting(fleet());
+    again.loaded("B", T0);
+    again.apply("B", T0, &[record(0)]).apply_as(Mode::Load, "A", T0, &[record(0)]).loaded("A", T0);
+    assert_eq!(owed_by(&mut again, &[], T0).len(), 1);
+
+    let mut never_triggered = Live::starting(fleet());
+    never_triggered.loaded("B", T0);
+    never_triggered.apply("B", T0, &[record(0)]).loaded("A", T0);
+    assert_eq!(never_triggered.oldest_unsettled("B"), None, "nothing was due");
+}

@@ -25,7 +25,7 @@ const TURN: Duration = Duration::from_millis(100);
 const EVENT_TURN: Duration = Duration::from_millis(20);
 /// Not polling is free for so long (heartbeats have their own thread); after it the partitions are paused, which costs
 /// what is prefetched, and polling goes on for the group's sake.
-const UNPOLLED_LIMIT: Duration = Duration::from_secs(30);
+const UNPOLLED_LIMIT: Duration = Duration::from_secs(5);
 /// A topic without partitions is asked after for the first time after this, and then at this interval.
 const FIRST_PROBE: Duration = Duration::from_secs(2);
 const NEXT_PROBE: Duration = Duration::from_secs(10);

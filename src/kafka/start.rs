@@ -83,7 +83,9 @@ pub(super) fn decide(found: &Found, rules: StartRules) -> Result<Start, String> 
 }
 
 fn live_from(found: &Found, rules: StartRules) -> Result<(NextOffset, Option<Gap>), String> {
-    let Some(committed) = found.committed else {
+    // A group that never took a commit does not outweigh what this process itself knows.
+    let carried = found.carried.filter(|carried| (found.low..=found.high).contains(carried));
+    let Some(committed) = found.committed.or(carried) else {
         return absent(found, rules.absent).map(|position| (position, None));
     };
     if (found.low..=found.high).contains(&committed) {
@@ -149,6 +151,13 @@ mod tests {
         assert!(decide(&found(None), latest).expect("a start").announce);
         let error = StartRules { absent: OffsetReset::Error, ..RULES };
         assert!(decide(&found(None), error).is_err());
+    }
+
+    #[test]
+    fn without_a_commit_a_partition_that_comes_back_goes_on_where_this_process_stood() {
+        let latest = StartRules { absent: OffsetReset::Latest, ..RULES };
+        let back = Found { carried: Some(NextOffset(60)), load_from: Some(NextOffset(10)), ..found(None) };
+        assert_eq!(start(back, latest), (60, 60));
     }
 
     #[test]

@@ -89,8 +89,11 @@ pub enum CallOutcome {
     Failed(String),
     /// It will never take this input.
     Rejected(String),
-    /// It took longer than its time-out.
+    /// It took longer than its time-out and was cancelled.
     TimedOut(Duration),
+    /// It took longer than its time-out and cannot be cancelled: its thread is lost until it returns by itself, so the
+    /// same input is not given to another one.
+    Stuck(Duration),
     /// It panicked.
     Panicked(String),
 }

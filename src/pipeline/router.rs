@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use quorate_core::decode::{Decoder, Readings};
+use quorate_core::decode::{DeadRecord, Decoder, Readings};
 use quorate_core::fairness::Rounds;
 use quorate_core::ident::{Millis, Partition, TopicId};
 use quorate_core::plan::Plan;
 use quorate_core::progress::{Cut, Progress};
 use quorate_core::provenance::shard_of;
 use quorate_core::record::{PartitionPosition, RecordBatch};
+use quorate_core::shard::Mode;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 use super::checkpoint::Checkpoint;
@@ -28,8 +29,11 @@ use super::shard_task::{Modes, Portion, ToShard};
 /// Records of one topic that may themselves be unsettled; at this many its lane stops.
 pub const MAX_UNSETTLED: usize = 100_000;
 
-/// How long a run waits for a topic that cannot be read before it counts as loaded.
+/// How long a topic may be silent before runs no longer wait for it to be loaded.
 const LOAD_PATIENCE: Duration = Duration::from_secs(60);
+
+/// In a lane's turn so many bytes weigh as much as one record, so that large records take as many turns as they cost.
+const BYTES_PER_RECORD: usize = 4096;
 
 /// How soon a stopped lane is looked at again.
 const STOPPED_PAUSE: Duration = Duration::from_millis(20);
@@ -69,6 +73,8 @@ pub(super) struct Lane {
     loaded: bool,
     /// Whether the shards were told an event clock other than the wall clock.
     behind: bool,
+    /// For how long its consumer has said nothing, in whole flush intervals.
+    silent: Duration,
 }
 
 /// What stands at the head of a lane.
@@ -90,7 +96,7 @@ impl Head {
 
 impl Lane {
     pub(super) fn new(receiver: LaneReceiver, decoder: Decoder) -> Self {
-        Self { receiver, head: VecDeque::new(), decoder, loaded: false, behind: false }
+        Self { receiver, head: VecDeque::new(), decoder, loaded: false, behind: false, silent: Duration::ZERO }
     }
 }
 
@@ -99,8 +105,6 @@ impl Router {
     pub(super) async fn run(mut self) {
         let mut tick = tokio::time::interval(self.flush_interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let patience = Instant::now() + LOAD_PATIENCE;
-        let mut impatient = false;
         loop {
             self.fill_heads().await;
             let heads: Vec<Head> = (0..self.lanes.len()).map(|lane| self.head(lane)).collect();
@@ -113,10 +117,9 @@ impl Router {
                     Some(ToRouter::Drain(reply)) => return self.drain(reply).await,
                     None => return,
                 },
-                _ = tick.tick() => self.cut(None).await,
-                () = tokio::time::sleep_until(patience), if !impatient => {
-                    impatient = true;
-                    self.stop_waiting_for_topics().await;
+                _ = tick.tick() => {
+                    self.stop_waiting_for_silent_topics().await;
+                    self.cut(None).await;
                 }
                 () = std::future::ready(()), if next.is_some() => {}
                 () = self.wake.notified(), if next.is_none() => {}
@@ -133,6 +136,7 @@ impl Router {
         for lane in 0..self.lanes.len() {
             while self.lanes[lane].head.is_empty() {
                 let Some(item) = self.lanes[lane].receiver.try_recv() else { break };
+                self.lanes[lane].silent = Duration::ZERO;
                 let topic = topic_id(lane);
                 match item {
                     LaneItem::Batch(batch) => self.lanes[lane].head.push_back(batch),
@@ -156,10 +160,12 @@ impl Router {
         let Some(batch) = self.lanes[lane].head.front() else { return Head::Empty };
         let unsettled: usize = self.unsettled.iter().map(|gauges| gauges[lane].load(Ordering::Relaxed)).sum();
         let dead_bytes = self.dead_bytes[lane].load(Ordering::Relaxed);
-        if unsettled >= MAX_UNSETTLED || dead_bytes >= dead_letters::MAX_BYTES {
+        // While a topic loads, what is owed on its account coalesces, and what settles it may stand behind this head.
+        let owes_too_much = self.lanes[lane].loaded && unsettled >= MAX_UNSETTLED;
+        if owes_too_much || dead_bytes >= dead_letters::MAX_BYTES {
             return Head::Stopped;
         }
-        Head::Records(batch.len())
+        Head::Records(batch.len().max(batch.bytes().len() / BYTES_PER_RECORD))
     }
 
     /// Decodes the head of a lane and hands it to the shards.
@@ -172,7 +178,9 @@ impl Router {
         self.counts.add_stale(stale);
         self.counts.add_records(source.len() - stale, readings.rows().len());
         self.bury(&readings, &modes).await;
-        let newest = |partition| newest_timestamp(&source, partition);
+        // A record from the future must not expire what is there: the event clock never runs ahead of the wall clock.
+        let now = self.clock.now();
+        let newest = |partition| newest_timestamp(&source, partition).map(|newest| newest.min(now));
         let event_clock = self.progress.event_clock(topic);
         self.lanes[lane].behind = event_clock.is_some();
         self.distribute(Portion { topic, readings, modes, event_clock }).await;
@@ -182,12 +190,9 @@ impl Router {
     /// Hands what could not be decoded to the dead-letter writer, except what an earlier life has written already.
     async fn bury(&self, readings: &Readings, modes: &Modes) {
         let source = readings.source();
-        let live = readings
-            .dead()
-            .iter()
-            .filter(|dead| modes.at(&source.rows()[dead.record as usize]) == Some(quorate_core::shard::Mode::Live));
-        let now = self.clock.now();
-        let letters: Vec<_> = live.map(|dead| DeadLetter::of_record(&self.plan, readings, dead, now)).collect();
+        let is_live = |dead: &&DeadRecord| modes.at(&source.rows()[dead.record as usize]) == Some(Mode::Live);
+        let dead = readings.dead().iter().filter(is_live);
+        let letters = DeadLetter::of_records(&self.plan, readings, dead, self.clock.now());
         if !letters.is_empty() {
             self.dead.send(letters).await;
         }
@@ -235,14 +240,18 @@ impl Router {
         }
     }
 
-    async fn stop_waiting_for_topics(&mut self) {
+    /// Called once per flush interval.
+    async fn stop_waiting_for_silent_topics(&mut self) {
         for lane in 0..self.lanes.len() {
-            let topic = topic_id(lane);
-            if !std::mem::replace(&mut self.lanes[lane].loaded, true) {
-                let name = &*self.plan.topic(topic).name;
-                warn!(topic = name, "not readable for 60 s, modules no longer wait for its state");
-                self.tell_all(|| ToShard::Loaded(topic)).await;
+            self.lanes[lane].silent += self.flush_interval;
+            if self.lanes[lane].loaded || self.lanes[lane].silent <= LOAD_PATIENCE {
+                continue;
             }
+            self.lanes[lane].loaded = true;
+            let topic = topic_id(lane);
+            let name = &*self.plan.topic(topic).name;
+            warn!(topic = name, "not readable for 60 s, modules no longer wait for its state");
+            self.tell_all(|| ToShard::Loaded(topic)).await;
         }
     }
 

@@ -20,7 +20,7 @@ use super::ports::{CallOutcome, Clock, Executor, PublishError, Publisher};
 
 /// Runs of one module that may be between their start and their last acknowledgement. Per module, so that one whose
 /// output topic cannot be written holds up itself alone.
-const IN_FLIGHT: usize = 10_000;
+const IN_FLIGHT: usize = 1_000;
 
 /// How one module is run.
 #[derive(Clone, Debug)]
@@ -99,6 +99,7 @@ impl Runs {
             let outcome = self.executor.call(run.module, Arc::clone(&input)).await;
             drop(call);
             self.counts.add_outcome(name(&outcome));
+            let is_final = matches!(outcome, CallOutcome::Rejected(_) | CallOutcome::Stuck(_));
             let (reason, detail) = match outcome {
                 CallOutcome::Returned(outputs) => {
                     self.publish(run.module, &input, attempt, outputs).await;
@@ -106,11 +107,13 @@ impl Runs {
                 }
                 CallOutcome::Rejected(detail) => (Reason::ModuleRejected, detail),
                 CallOutcome::Failed(detail) => (Reason::ModuleFailed, detail),
-                CallOutcome::TimedOut(after) => (Reason::ModuleTimeout, format!("no result within {after:?}")),
+                CallOutcome::Stuck(after) | CallOutcome::TimedOut(after) => {
+                    (Reason::ModuleTimeout, format!("no result within {after:?}"))
+                }
                 CallOutcome::Panicked(detail) => (Reason::ModulePanicked, detail),
             };
             let (module, station) = (&*input.module, input.station.as_str());
-            if reason == Reason::ModuleRejected || attempt >= settings.attempts {
+            if is_final || attempt >= settings.attempts {
                 warn!(module, station, reason = reason.as_str(), detail, attempt, "run failed for good");
                 self.give_up(&input, reason, detail, attempt).await;
                 return run;
@@ -165,6 +168,7 @@ fn name(outcome: &CallOutcome) -> &'static str {
         CallOutcome::Failed(_) => "failed",
         CallOutcome::Rejected(_) => "rejected",
         CallOutcome::TimedOut(_) => "timed_out",
+        CallOutcome::Stuck(_) => "stuck",
         CallOutcome::Panicked(_) => "panicked",
     }
 }

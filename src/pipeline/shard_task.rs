@@ -14,7 +14,7 @@ use quorate_core::ident::{Millis, ModuleId, Offset, Partition, TopicId};
 use quorate_core::plan::Plan;
 use quorate_core::progress::Progress;
 use quorate_core::record::RecordRow;
-use quorate_core::shard::{Mode, RunId, Shard};
+use quorate_core::shard::{DeadReading, Mode, RunId, Shard};
 use tokio::sync::{mpsc, oneshot};
 
 use super::dead_letters::{DeadLetter, DeadLetterSender};
@@ -22,11 +22,8 @@ use super::gauges::{Gauges, Unsettled};
 use super::ports::Clock;
 use super::runs::{Permit, Runs};
 
-/// Messages a shard may have waiting.
-pub(super) const QUEUE: usize = 16;
-
-/// Above this many runs the records behind them are counted exactly.
-const COUNT_ABOVE: usize = 10_000;
+/// Messages a shard may have waiting; each is at most a batch.
+pub(super) const QUEUE: usize = 8;
 
 /// What a shard is told.
 #[derive(Debug)]
@@ -167,10 +164,9 @@ impl ShardTask {
             modes.at(readings.record(row)).is_some()
         });
         self.shard.apply(*topic, readings, fresh, |row| modes.at(row).unwrap_or(Mode::Load), now);
-        while let Some(dead) = self.shard.poll_dead() {
-            if let Some(letter) = DeadLetter::of_reading(&self.plan, readings, &dead) {
-                self.dead.send(vec![letter]).await;
-            }
+        let dead: Vec<DeadReading> = std::iter::from_fn(|| self.shard.poll_dead()).collect();
+        if !dead.is_empty() {
+            self.dead.send(DeadLetter::of_readings(&self.plan, readings, &dead, now)).await;
         }
     }
 
@@ -193,9 +189,7 @@ impl ShardTask {
 
     fn publish_gauges(&self) {
         for (topic, gauge) in (0..).map(TopicId).zip(&*self.gauges) {
-            let runs = self.shard.unsettled_runs(topic);
-            let records = if runs > COUNT_ABOVE { self.shard.unsettled_records(topic) } else { runs };
-            gauge.store(records, Ordering::Relaxed);
+            gauge.store(self.shard.unsettled_records(topic), Ordering::Relaxed);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Module threads: modules run here and nowhere else, so that one that computes, blocks, hangs or panics costs its own
 //! call. A thread past its deadline is abandoned, counted and replaced; at most four per module, then calls of that
-//! module fail at once until one of its threads comes back. No module may hold every thread.
+//! module wait until one of its threads comes back. No module may hold every thread.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use futures::executor::block_on;
 use quorate_core::contract::{Module, ModuleError, ModuleInput, Output};
 use quorate_core::ident::ModuleId;
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::timeout;
 use tracing::{error, warn};
 
@@ -46,7 +46,28 @@ pub struct ModuleThreads {
 struct Entry {
     registered: RegisteredModule,
     share: Semaphore,
-    lost: Arc<AtomicUsize>,
+    lost: Arc<Lost>,
+}
+
+/// Threads of one module that are past their deadline.
+#[derive(Debug, Default)]
+struct Lost {
+    count: AtomicUsize,
+    returned: Notify,
+}
+
+impl Lost {
+    /// Waits until fewer than [`MAX_ABANDONED`] threads are lost: what is due waits rather than fails.
+    async fn wait_for_one_to_spare(&self) {
+        loop {
+            let mut returned = std::pin::pin!(self.returned.notified());
+            returned.as_mut().enable();
+            if self.count.load(Ordering::Acquire) < MAX_ABANDONED {
+                return;
+            }
+            returned.await;
+        }
+    }
 }
 
 /// One thread and the way to give it a call. It ends when the sender is dropped.
@@ -88,14 +109,10 @@ impl ModuleThreads {
 
     async fn compute(&self, entry: &Entry, input: Arc<ModuleInput>) -> CallOutcome {
         let Entry { registered, share, lost } = entry;
+        lost.wait_for_one_to_spare().await;
         let (Ok(_share), Ok(_thread)) = (share.acquire().await, self.free.acquire().await) else {
             return CallOutcome::Failed("module threads are closed".to_owned());
         };
-        if lost.load(Ordering::Acquire) >= MAX_ABANDONED {
-            return CallOutcome::Failed(format!(
-                "{MAX_ABANDONED} threads of this module are stuck past their deadline"
-            ));
-        }
         let Some(worker) = self.worker() else {
             return CallOutcome::Failed("no thread could be started".to_owned());
         };
@@ -112,7 +129,7 @@ impl ModuleThreads {
             Ok(Err(_)) => CallOutcome::Panicked("module thread ended".to_owned()),
             Err(_) => {
                 abandon(registered, lost, outcome);
-                CallOutcome::TimedOut(registered.timeout)
+                CallOutcome::Stuck(registered.timeout)
             }
         }
     }
@@ -180,8 +197,8 @@ impl Worker {
 }
 
 /// Counts a thread past its deadline until its call ends after all.
-fn abandon(registered: &RegisteredModule, lost: &Arc<AtomicUsize>, outcome: oneshot::Receiver<CallOutcome>) {
-    let stuck = lost.fetch_add(1, Ordering::AcqRel) + 1;
+fn abandon(registered: &RegisteredModule, lost: &Arc<Lost>, outcome: oneshot::Receiver<CallOutcome>) {
+    let stuck = lost.count.fetch_add(1, Ordering::AcqRel) + 1;
     let module = registered.module.name();
     warn!(module, stuck, limit = MAX_ABANDONED, "module call past its deadline, thread abandoned");
     let lost = Arc::clone(lost);
@@ -191,7 +208,8 @@ fn abandon(registered: &RegisteredModule, lost: &Arc<AtomicUsize>, outcome: ones
     )]
     tokio::spawn(async move {
         drop(outcome.await);
-        lost.fetch_sub(1, Ordering::AcqRel);
+        lost.count.fetch_sub(1, Ordering::AcqRel);
+        lost.returned.notify_waiters();
     });
 }
 
@@ -308,17 +326,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn blocked_threads_are_replaced_up_to_four_and_counted_until_they_come_back() {
+    async fn blocked_threads_are_replaced_up_to_four_and_then_calls_wait_until_one_comes_back() {
         let (threads, gate) = threads(false, MAX_ABANDONED + 1, Duration::from_millis(50));
         for _ in 0..MAX_ABANDONED {
-            assert!(matches!(threads.call(M, input("block")).await, CallOutcome::TimedOut(_)));
+            assert!(matches!(threads.call(M, input("block")).await, CallOutcome::Stuck(_)));
         }
-        assert!(matches!(threads.call(M, input("fine")).await, CallOutcome::Failed(_)), "four threads are stuck");
+        let mut waiting = std::pin::pin!(threads.call(M, input("fine")));
+        assert!(futures::poll!(waiting.as_mut()).is_pending(), "four threads are lost");
         gate.wait();
-        while threads.modules[0].lost.load(Ordering::Acquire) > 0 {
-            tokio::task::yield_now().await;
-        }
-        assert!(matches!(threads.call(M, input("fine")).await, CallOutcome::Returned(_)));
+        assert!(matches!(waiting.await, CallOutcome::Returned(_)));
     }
 
     #[tokio::test(flavor = "multi_thread")]

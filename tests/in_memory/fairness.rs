@@ -1,5 +1,7 @@
 //! A backlog on one topic delays no other, and memory is bounded.
 
+use quorate::pipeline::MAX_UNSETTLED;
+
 use crate::support::{Reply, Scripted, World};
 
 fn config(quota: usize) -> String {
@@ -53,5 +55,33 @@ async fn row_4_03_a_module_that_never_answers_stops_no_topic() {
     }
     world.pass(1_000).await;
     assert_eq!(world.handle.tally().records, 500);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_a_hundred_thousand_unsettled_records_the_topics_lane_stops_alone_and_goes_on_once_they_settle() {
+    let config = config(1_000).replace(r#"["A", "B", "C", "D", "E"]"#, r#"["A"]"#);
+    let config = format!("{config}\n[modules.n]\nenabled = true\nrequires = [\"B\"]\n");
+    let [m, n] = [Scripted::new("m", |_| Reply::Echo), Scripted::new("n", |_| Reply::Echo)];
+    let mut world = World::new(&config, vec![m, n.clone()]);
+    world.assign_all().await;
+    world.publisher.freeze("MODULE-OUTPUT-M");
+    for batch in 0..120 {
+        let payloads: Vec<_> = (0..1_000).map(|record| format!(r#"{{"s":"S{}"}}"#, batch * 1_000 + record)).collect();
+        world.send("A", &payloads.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    }
+    world.pass(5_000).await;
+    let before = world.handle.tally().records;
+    // The count is looked at between batches, and the shards answer for those they have taken in.
+    let slack = 1_000 * 34;
+    assert!((MAX_UNSETTLED as u64..MAX_UNSETTLED as u64 + slack).contains(&before), "{before} records handed out");
+    assert_eq!(world.committed("A"), Some(0));
+    world.send("B", &[r#"{"s":"S1"}"#]).await;
+    world.pass(1_000).await;
+    assert_eq!(n.stations(), ["S1"], "another topic goes on");
+    world.publisher.thaw();
+    world.pass(60_000).await;
+    assert_eq!(world.handle.tally().records, 120_001);
+    assert_eq!(world.committed("A"), Some(120_000));
     world.stop().await;
 }

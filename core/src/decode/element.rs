@@ -1,6 +1,5 @@
 //! Turns one element of a record into a reading, or says why it cannot be one.
 
-use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer};
 use serde_json::Value;
 
@@ -10,7 +9,7 @@ use super::readings::{BodyRow, CellRow, DeadRecord, ReadingRow, Readings, Span};
 use super::skip::Guard;
 use super::trie::{Slot, Trie};
 use crate::ident::Millis;
-use crate::plan::{Pointer, RecordsPointer, Scope, Step, TimeField, TopicPlan, WindowPlan, array_index};
+use crate::plan::{Pointer, Scope, TimeField, TopicPlan, WindowPlan};
 use crate::provenance::station_hash;
 
 /// Decodes the elements of one topic. Its scratch space is reused from element to element.
@@ -38,6 +37,12 @@ pub(super) struct Place {
     pub(super) element: Option<u32>,
     pub(super) timestamp: Millis,
 }
+
+/// The longest name of a series, in bytes: an array repeats what its reading has once in the name of every element.
+const SERIES_BYTES: usize = 1024;
+
+/// What resolved texts and series names of one batch may come to.
+const SIDE_BYTES: usize = 256 << 20;
 
 type Refusal = (Reason, &'static str);
 
@@ -221,6 +226,9 @@ fn push_cell(
         push_quoted(name, readings.resolve(span));
     }
     name.push(']');
+    if name.len() > SERIES_BYTES || readings.side_bytes() > SIDE_BYTES {
+        return Err((Reason::TooLarge, "series names are too long"));
+    }
     let name = readings.owned(name);
     let (_, first) = readings.ends();
     for slot in values {
@@ -268,46 +276,5 @@ fn number(captured: Captured) -> Option<f64> {
         Captured::Big(number) => Some(number as f64),
         Captured::Float(number) => Some(number),
         Captured::Bool | Captured::Text(_) | Captured::Items(..) | Captured::Nested => None,
-    }
-}
-
-/// The JSON of one element of a payload that was decoded before, for its dead letter. `pointers` are the topic's
-/// `records`.
-#[must_use]
-pub fn element_json(pointers: &[RecordsPointer], payload: &[u8], element: u32) -> Option<String> {
-    let mut json = serde_json::Deserializer::from_slice(payload);
-    // Decoding has admitted the depth of this payload, and its limit is not the parser's own.
-    json.disable_recursion_limit();
-    let message = Value::deserialize(&mut json).ok()?;
-    let mut found = Vec::new();
-    pointers.iter().find(|pointer| {
-        found.clear();
-        collect(&message, pointer.steps(), &mut found)
-    })?;
-    found.get(element as usize).map(|value| value.map_or_else(|| "null".to_owned(), Value::to_string))
-}
-
-fn collect<'v>(value: &'v Value, steps: &[Step], found: &mut Vec<Option<&'v Value>>) -> bool {
-    let Some((step, rest)) = steps.split_first() else {
-        found.push(Some(value));
-        return true;
-    };
-    match (step, value) {
-        (Step::Each, Value::Array(items)) => {
-            for item in items {
-                if !collect(item, rest, found) {
-                    found.push(None);
-                }
-            }
-            true
-        }
-        (Step::Key(key), Value::Object(entries)) => {
-            entries.get(&**key).is_some_and(|value| collect(value, rest, found))
-        }
-        (Step::Key(key), Value::Array(items)) => {
-            let item = array_index(key).and_then(|index| items.get(index));
-            item.is_some_and(|value| collect(value, rest, found))
-        }
-        _ => false,
     }
 }

@@ -6,6 +6,7 @@ mod element;
 mod locate;
 mod readings;
 mod reason;
+mod shown;
 mod skip;
 mod trie;
 
@@ -13,9 +14,9 @@ use std::sync::Arc;
 
 use serde::de::DeserializeSeed;
 
-pub use element::element_json;
 pub use readings::{Body, DeadRecord, GridCell, GridCells, GridTotals, ReadingRow, Readings};
 pub use reason::Reason;
+pub use shown::elements_json;
 
 use crate::ident::TopicId;
 use crate::plan::{Limits, OnNull, Plan, RecordsPointer};

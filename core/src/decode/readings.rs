@@ -239,6 +239,11 @@ impl Readings {
         Span { start, len: narrow(text.len()) }
     }
 
+    /// How much the side buffer holds.
+    pub(super) fn side_bytes(&self) -> usize {
+        self.side.len()
+    }
+
     /// The text of a span of these readings, for the element decoder.
     pub(super) fn resolve(&self, span: Span) -> &str {
         self.text(span)

@@ -4,7 +4,10 @@
 //! record that changed something stays unsettled, because reading that one again is enough to make the run due again.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use super::Mode;
 use super::run::{Phase, RunId};
@@ -18,9 +21,8 @@ pub(super) struct DueRuns {
     /// Per module, in the order in which runs became ready.
     ready: Vec<VecDeque<(u64, u32)>>,
     delayed: BinaryHeap<Reverse<(Millis, u64, u32, ModuleId)>>,
-    /// Runs on whose account a record is unsettled.
-    owing: HashSet<(u32, ModuleId)>,
-    owed_by_topic: Vec<usize>,
+    /// Per topic the records that are unsettled, and on account of how many runs.
+    unsettled: Vec<HashMap<(Partition, Offset), u32>>,
     sequence: u64,
     running: usize,
 }
@@ -30,40 +32,33 @@ impl DueRuns {
         Self {
             ready: (0..modules).map(|_| VecDeque::new()).collect(),
             delayed: BinaryHeap::new(),
-            owing: HashSet::new(),
-            owed_by_topic: vec![0; topics],
+            unsettled: (0..topics).map(|_| HashMap::new()).collect(),
             sequence: 0,
             running: 0,
         }
     }
 
     /// A triggering topic changed. Where a run is already under way or scheduled, its duty moves to this record.
-    pub(super) fn note_change(
-        &mut self,
-        state: &mut StationState,
-        station: u32,
-        module: ModuleId,
-        origin: Origin,
-        mode: Mode,
-    ) {
+    pub(super) fn note_change(&mut self, state: &mut StationState, module: ModuleId, origin: Origin, mode: Mode) {
         let run = &mut state.runs[module.ix()];
         run.changed = true;
         if mode == Mode::Live && run.phase != Phase::Idle {
-            self.owe(state, station, module, origin);
+            self.owe(state, module, origin);
         }
     }
 
     /// Lets `origin` stay unsettled on account of this run, in place of the record that did so before.
-    pub(super) fn owe(&mut self, state: &mut StationState, station: u32, module: ModuleId, origin: Origin) {
-        let run = &mut state.runs[module.ix()];
-        let before = run.owed.replace(origin);
-        self.owed_by_topic[origin.topic.ix()] += 1;
-        match before {
-            Some(before) => self.owed_by_topic[before.topic.ix()] -= 1,
-            None if run.running.is_none() => {
-                self.owing.insert((station, module));
-            }
-            None => {}
+    pub(super) fn owe(&mut self, state: &mut StationState, module: ModuleId, origin: Origin) {
+        *self.unsettled[origin.topic.ix()].entry((origin.partition, origin.offset)).or_insert(0) += 1;
+        if let Some(before) = state.runs[module.ix()].owed.replace(origin) {
+            self.settled(before);
+        }
+    }
+
+    /// Nothing is owed on account of this run any more.
+    pub(super) fn forgive(&mut self, state: &mut StationState, module: ModuleId) {
+        if let Some(origin) = state.runs[module.ix()].owed.take() {
+            self.settled(origin);
         }
     }
 
@@ -77,7 +72,9 @@ impl DueRuns {
         now: Millis,
     ) {
         let run = &mut state.runs[module.ix()];
-        let earliest = run.last_at.map(|last| last.plus(min_interval_ms)).filter(|&earliest| earliest > now);
+        // A clock that was set back must not hold a run until it catches up.
+        let last = run.last_at.filter(|&last| last <= now);
+        let earliest = last.map(|last| last.plus(min_interval_ms)).filter(|&earliest| earliest > now);
         self.sequence += 1;
         match earliest {
             Some(earliest) => {
@@ -92,12 +89,9 @@ impl DueRuns {
     }
 
     /// The station is incomplete: nothing is due, so no record is unsettled on that account. The change is remembered.
-    pub(super) fn wait(&mut self, state: &mut StationState, station: u32, module: ModuleId) {
-        let run = &mut state.runs[module.ix()];
-        run.phase = Phase::Idle;
-        if let Some(origin) = run.owed.take() {
-            self.settled(origin, run.running.is_none(), station, module);
-        }
+    pub(super) fn wait(&mut self, state: &mut StationState, module: ModuleId) {
+        state.runs[module.ix()].phase = Phase::Idle;
+        self.forgive(state, module);
     }
 
     /// Makes ready what was delayed until `now`.
@@ -145,25 +139,23 @@ impl DueRuns {
         run.phase = Phase::Idle;
         self.running -= 1;
         if let Some(origin) = run.running.take() {
-            self.settled(origin, run.owed.is_none(), id.station, id.module);
+            self.settled(origin);
         }
     }
 
-    pub(super) fn oldest_unsettled(&self, stations: &[StationState]) -> HashMap<(TopicId, Partition), Offset> {
-        let mut oldest = HashMap::new();
-        for origin in self.unsettled(stations) {
-            let lowest = oldest.entry((origin.topic, origin.partition)).or_insert(origin.offset);
-            *lowest = origin.offset.min(*lowest);
+    pub(super) fn oldest_unsettled(&self) -> std::collections::HashMap<(TopicId, Partition), Offset> {
+        let mut oldest = std::collections::HashMap::new();
+        for (topic, records) in (0..).map(TopicId).zip(&self.unsettled) {
+            for &(partition, offset) in records.keys() {
+                let lowest = oldest.entry((topic, partition)).or_insert(offset);
+                *lowest = offset.min(*lowest);
+            }
         }
         oldest
     }
 
-    pub(super) fn unsettled_runs(&self, topic: TopicId) -> usize {
-        self.owed_by_topic[topic.ix()]
-    }
-
-    pub(super) fn unsettled_records(&self, topic: TopicId, stations: &[StationState]) -> usize {
-        self.unsettled(stations).filter(|origin| origin.topic == topic).collect::<HashSet<_>>().len()
+    pub(super) fn unsettled_records(&self, topic: TopicId) -> usize {
+        self.unsettled[topic.ix()].len()
     }
 
     /// Runs that are delayed, ready or in flight.
@@ -171,17 +163,13 @@ impl DueRuns {
         self.delayed.len() + self.ready.iter().map(VecDeque::len).sum::<usize>() + self.running
     }
 
-    fn unsettled<'a>(&'a self, stations: &'a [StationState]) -> impl Iterator<Item = Origin> + 'a {
-        self.owing.iter().flat_map(|&(station, module)| {
-            let run = &stations[station as usize].runs[module.ix()];
-            run.owed.into_iter().chain(run.running)
-        })
-    }
-
-    fn settled(&mut self, origin: Origin, owes_nothing: bool, station: u32, module: ModuleId) {
-        self.owed_by_topic[origin.topic.ix()] -= 1;
-        if owes_nothing {
-            self.owing.remove(&(station, module));
+    fn settled(&mut self, origin: Origin) {
+        let records = &mut self.unsettled[origin.topic.ix()];
+        if let Entry::Occupied(mut runs) = records.entry((origin.partition, origin.offset)) {
+            *runs.get_mut() -= 1;
+            if *runs.get() == 0 {
+                runs.remove();
+            }
         }
     }
 }

@@ -45,6 +45,8 @@ pub struct Shard {
     limit: usize,
     /// Stations of the record in hand, in the order in which it names them.
     touched: Vec<Touched>,
+    /// Whether the record in hand changed what all stations see.
+    global_changed: bool,
     record: u64,
 }
 
@@ -125,6 +127,7 @@ impl Shard {
             dead: VecDeque::new(),
             limit,
             touched: Vec::new(),
+            global_changed: false,
             record: 0,
             plan,
         }
@@ -177,7 +180,7 @@ impl Shard {
         while let Some((station, module)) = self.due.pop(&admits) {
             if !self.is_complete(station, module, now) {
                 // It was complete when it became due; something has grown too old since.
-                self.due.wait(&mut self.stations[station as usize], station, module);
+                self.due.wait(&mut self.stations[station as usize], module);
                 continue;
             }
             let run = self.due.start(&mut self.stations[station as usize], station, module, now);
@@ -228,21 +231,13 @@ impl Shard {
     /// The lowest offset per partition of which the effect is not settled yet.
     #[must_use]
     pub fn oldest_unsettled(&self) -> HashMap<(TopicId, Partition), Offset> {
-        self.due.oldest_unsettled(&self.stations)
+        self.due.oldest_unsettled()
     }
 
-    /// How many runs wait for acknowledgement on account of a record of `topic`: never fewer than the records that
-    /// are themselves unsettled.
-    #[must_use]
-    pub fn unsettled_runs(&self, topic: TopicId) -> usize {
-        self.due.unsettled_runs(topic)
-    }
-
-    /// How many records of `topic` are themselves unsettled. Counts, so ask only when
-    /// [`Shard::unsettled_runs`] is high.
+    /// How many records of `topic` are themselves unsettled.
     #[must_use]
     pub fn unsettled_records(&self, topic: TopicId) -> usize {
-        self.due.unsettled_records(topic, &self.stations)
+        self.due.unsettled_records(topic)
     }
 
     /// How many runs are due, delayed or in flight.
@@ -284,13 +279,16 @@ impl Shard {
             let changed = state.global.as_mut().is_some_and(|window| window.apply(&state.windows, &arriving, clock));
             if changed {
                 self.changed.global(topic);
-                (0..self.station_count()).for_each(|station| self.touch(station, true, false));
+                self.global_changed = true;
             }
             return;
         };
         let Some((station, is_new)) = self.find_or_admit(id, row.station_hash, mode, now) else {
-            let reason = Reason::TooManyStations;
-            self.dead.push_back(DeadReading { origin, element: row.element, reason });
+            // What is loaded again was given up in an earlier life.
+            if mode == Mode::Live {
+                let reason = Reason::TooManyStations;
+                self.dead.push_back(DeadReading { origin, element: row.element, reason });
+            }
             return;
         };
         let state = &self.topics[topic.ix()];
@@ -316,6 +314,9 @@ impl Shard {
 
     /// After a whole record: what it changed makes modules due, station by station in the order it names them.
     fn end_record(&mut self, origin: Origin, mode: Mode, now: Millis) {
+        if std::mem::take(&mut self.global_changed) {
+            (0..self.station_count()).for_each(|station| self.touch(station, true, false));
+        }
         let mut touched = std::mem::take(&mut self.touched);
         for Touched { station, changed, is_new } in touched.drain(..) {
             if is_new {
@@ -339,7 +340,7 @@ impl Shard {
             let seen =
                 || mode == Mode::Load && self.modules[module.ix()].loaded && self.is_complete(station, module, now);
             if triggers && !seen() {
-                self.due.note_change(&mut self.stations[station as usize], station, module, origin, mode);
+                self.due.note_change(&mut self.stations[station as usize], module, origin, mode);
             }
         }
     }
@@ -374,17 +375,19 @@ impl Shard {
     }
 
     /// Makes an idle run with unseen changes due if its module is loaded and its station complete. `cause` is the
-    /// record in hand: it stays unsettled while the run is owed on its account.
+    /// record in hand: it stays unsettled while the run is owed on its account. While the module is not loaded nobody
+    /// knows whether something is due, so every live record that it reads is owed until then.
     fn consider(&mut self, station: u32, module: ModuleId, cause: Option<Origin>, now: Millis) {
+        let loaded = self.modules[module.ix()].loaded;
         let state = &mut self.stations[station as usize];
         let run = &state.runs[module.ix()];
-        if !run.changed || run.phase != Phase::Idle {
+        if run.phase != Phase::Idle || (loaded && !run.changed) {
             return;
         }
         if let Some(origin) = cause {
-            self.due.owe(state, station, module, origin);
+            self.due.owe(state, module, origin);
         }
-        if !self.modules[module.ix()].loaded {
+        if !loaded {
             return;
         }
         let complete = self.is_complete(station, module, now);
@@ -393,7 +396,7 @@ impl Shard {
             let min_interval_ms = self.plan.module(module).min_interval_ms;
             self.due.make_due(state, station, module, min_interval_ms, now);
         } else {
-            self.due.wait(state, station, module);
+            self.due.wait(state, module);
         }
     }
 
@@ -401,8 +404,12 @@ impl Shard {
     /// module whose inputs are all global nothing says so: its run was owed to whichever record first named the
     /// station, so it runs again.
     fn release_loaded(&mut self, station: u32, module: ModuleId, now: Millis) {
-        let run = &self.stations[station as usize].runs[module.ix()];
-        let from_loading = run.changed && run.owed.is_none();
+        let state = &mut self.stations[station as usize];
+        if !state.runs[module.ix()].changed {
+            self.due.forgive(state, module);
+            return;
+        }
+        let from_loading = state.runs[module.ix()].owed.is_none();
         let all_global =
             self.plan.module(module).inputs().all(|(input, _)| self.topics[input.topic.ix()].global.is_some());
         if from_loading && !all_global && self.is_complete(station, module, now) {

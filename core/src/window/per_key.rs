@@ -12,6 +12,10 @@ use crate::provenance::{Provenance, TopicSeed};
 #[derive(Debug, Default)]
 pub(crate) struct PerKey {
     entries: BTreeMap<Box<str>, Entry>,
+    /// The time of the newest entry. It is the last to expire.
+    newest: Option<Millis>,
+    /// No entry is older than this; some of those it once stood for may be gone.
+    oldest: Option<Millis>,
 }
 
 impl PerKey {
@@ -29,11 +33,15 @@ impl PerKey {
             return false;
         }
         if let Some(entry) = self.entries.get_mut(key) {
-            return entry.renew(time, origin, text);
+            let renewed = entry.renew(time, origin, text);
+            self.newest = self.newest.max(Some(entry.time));
+            return renewed;
         }
-        // A new key is rare: the moment to let go of keys that nobody renews, so that they cannot pile up unseen.
+        // A new key is the moment to let go of keys that nobody renews, so that they cannot pile up unseen.
         self.expire(expire_ms, clock);
         self.entries.insert(key.into(), Entry::new(time, origin, text));
+        self.newest = self.newest.max(Some(time));
+        self.oldest = Some(self.oldest.map_or(time, |oldest| oldest.min(time)));
         true
     }
 
@@ -42,8 +50,7 @@ impl PerKey {
     }
 
     pub(super) fn newest(&self, expire_ms: Option<i64>, clock: Millis) -> Option<Millis> {
-        let newest = self.entries.values().map(|entry| entry.time).max()?;
-        (!is_expired(newest, expire_ms, clock)).then_some(newest)
+        self.newest.filter(|&newest| !is_expired(newest, expire_ms, clock))
     }
 
     pub(super) fn view(
@@ -71,8 +78,10 @@ impl PerKey {
     }
 
     fn expire(&mut self, expire_ms: Option<i64>, clock: Millis) {
-        if expire_ms.is_some() {
+        if self.oldest.is_some_and(|oldest| is_expired(oldest, expire_ms, clock)) {
             self.entries.retain(|_, entry| !is_expired(entry.time, expire_ms, clock));
+            self.oldest = self.entries.values().map(|entry| entry.time).min();
+            self.newest = self.entries.values().map(|entry| entry.time).max();
         }
     }
 }

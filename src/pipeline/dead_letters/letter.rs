@@ -1,13 +1,15 @@
 //! [`DeadLetter`]: one record, element or run that was given up, as it will stand in the dead-letter topic.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use quorate_core::contract::ModuleInput;
-use quorate_core::decode::{DeadRecord, Readings, Reason, element_json};
+use quorate_core::decode::{DeadRecord, Readings, Reason, elements_json};
 use quorate_core::ident::Millis;
 use quorate_core::plan::Plan;
 use quorate_core::provenance::Origin;
-use quorate_core::record::RecordRow;
+use quorate_core::record::RecordBatch;
 use quorate_core::shard::DeadReading;
 
 use crate::pipeline::ports::OutgoingRecord;
@@ -22,19 +24,46 @@ pub(in super::super) struct DeadLetter {
     headers: Vec<(&'static str, Vec<u8>)>,
 }
 
+/// What is kept of a detail, in bytes: a module's error text may be of any length.
+const DETAIL_BYTES: usize = 1024;
+
+/// How much of a letter is written. The broker's limits decide; each step gives up what is longest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Whole,
+    WithoutValue,
+    /// Only reason and origin.
+    Bare,
+}
+
 impl DeadLetter {
-    /// A record, or one element of it, that could not be decoded.
-    pub(in super::super) fn of_record(plan: &Plan, readings: &Readings, dead: &DeadRecord, at: Millis) -> Self {
-        Self::from_source(plan, readings, dead.record, dead.element, dead.reason, &dead.detail, at)
+    /// Records, or elements of them, that could not be decoded. They are in the order of their records.
+    pub(in super::super) fn of_records<'a>(
+        plan: &Plan,
+        readings: &Readings,
+        dead: impl Iterator<Item = &'a DeadRecord>,
+        at: Millis,
+    ) -> Vec<Self> {
+        let mut source = Source::new(plan, readings, at);
+        dead.map(|dead| source.letter(dead.record, dead.element, dead.reason, &dead.detail)).collect()
     }
 
-    /// A reading that a shard gave up; none when the batch has no such record.
-    pub(in super::super) fn of_reading(plan: &Plan, readings: &Readings, dead: &DeadReading) -> Option<Self> {
-        let source = readings.source();
-        let is_it = |row: &RecordRow| row.partition == dead.origin.partition && row.offset == dead.origin.offset;
-        let record = u32::try_from(source.rows().iter().position(is_it)?).ok()?;
-        let at = source.rows()[record as usize].timestamp;
-        Some(Self::from_source(plan, readings, record, dead.element, dead.reason, "", at))
+    /// Readings that a shard gave up.
+    pub(in super::super) fn of_readings(
+        plan: &Plan,
+        readings: &Readings,
+        dead: &[DeadReading],
+        at: Millis,
+    ) -> Vec<Self> {
+        let batch = readings.source();
+        let rows = (0..).zip(batch.rows()).map(|(row, record)| ((record.partition, record.offset), row));
+        let rows: HashMap<_, u32> = rows.collect();
+        let mut source = Source::new(plan, readings, at);
+        let letter = |dead: &DeadReading| {
+            let record = *rows.get(&(dead.origin.partition, dead.origin.offset))?;
+            Some(source.letter(record, dead.element, dead.reason, ""))
+        };
+        dead.iter().filter_map(letter).collect()
     }
 
     /// A run that failed for good: its value is the assembled input.
@@ -60,54 +89,80 @@ impl DeadLetter {
         }
     }
 
-    fn from_source(
-        plan: &Plan,
-        readings: &Readings,
-        record: u32,
-        element: Option<u32>,
-        reason: Reason,
-        detail: &str,
-        at: Millis,
-    ) -> Self {
-        let source = readings.source();
-        let row = &source.rows()[record as usize];
-        let topic = plan.topic(source.topic());
-        let payload = source.payload(row);
-        let value = match (element, payload) {
-            (Some(element), Some(payload)) => element_json(&topic.records, payload, element).map(String::into_bytes),
-            _ => payload.map(<[u8]>::to_vec),
-        };
-        let origin = Origin { topic: source.topic(), partition: row.partition, offset: row.offset };
-        let place = format!("{}/{}/{}", topic.name, row.partition, row.offset);
-        let mut headers = vec![("quorate-origin", place.into_bytes())];
-        if let Some(element) = element {
-            headers.push(("quorate-element", element.to_string().into_bytes()));
-        }
-        headers.extend(common(reason, detail, 1, at));
-        Self { origin: Some(origin), reason, key: source.key(row).map(<[u8]>::to_vec), value, headers }
-    }
-
     pub(super) fn cost(&self) -> usize {
         self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len) + 256
     }
 
-    /// The record to produce; without its value when the broker found it too large.
-    pub(super) fn record(&self, topic: &Arc<str>, truncated: bool) -> OutgoingRecord {
-        let mut headers = self.headers.clone();
-        let value = if truncated {
-            headers.push(("quorate-truncated", self.value.as_ref().map_or(0, Vec::len).to_string().into_bytes()));
-            Some(Vec::new())
-        } else {
-            self.value.clone()
+    /// The record to produce.
+    pub(super) fn record(&self, topic: &Arc<str>, form: Form) -> OutgoingRecord {
+        let topic = Arc::clone(topic);
+        if form == Form::Whole {
+            return OutgoingRecord {
+                topic,
+                key: self.key.clone(),
+                value: self.value.clone(),
+                headers: self.headers.clone(),
+            };
+        }
+        let bare = form == Form::Bare;
+        let short = |(name, value): &&(&'static str, Vec<u8>)| {
+            !bare || value.len() <= DETAIL_BYTES && *name != "quorate-detail"
         };
-        OutgoingRecord { topic: Arc::clone(topic), key: self.key.clone(), value, headers }
+        let mut headers: Vec<_> = self.headers.iter().filter(short).cloned().collect();
+        headers.push(("quorate-truncated", self.value.as_ref().map_or(0, Vec::len).to_string().into_bytes()));
+        OutgoingRecord { topic, key: if bare { None } else { self.key.clone() }, value: Some(Vec::new()), headers }
+    }
+}
+
+/// Makes the letters of one batch; the elements of a record are looked up once for all its letters.
+struct Source<'a> {
+    plan: &'a Plan,
+    batch: Arc<RecordBatch>,
+    at: Millis,
+    elements: Option<(u32, Vec<Range<usize>>)>,
+}
+
+impl<'a> Source<'a> {
+    fn new(plan: &'a Plan, readings: &Readings, at: Millis) -> Self {
+        Self { plan, batch: readings.source(), at, elements: None }
+    }
+
+    fn letter(&mut self, record: u32, element: Option<u32>, reason: Reason, detail: &str) -> DeadLetter {
+        let row = &self.batch.rows()[record as usize];
+        let origin = Origin { topic: self.batch.topic(), partition: row.partition, offset: row.offset };
+        let key = self.batch.key(row).map(<[u8]>::to_vec);
+        let place = format!("{}/{}/{}", self.plan.topic(origin.topic).name, row.partition, row.offset);
+        let value = match element {
+            None => self.batch.payload(row).map(<[u8]>::to_vec),
+            Some(element) => self.element(record, element),
+        };
+        let mut headers = vec![("quorate-origin", place.into_bytes())];
+        if let Some(element) = element {
+            headers.push(("quorate-element", element.to_string().into_bytes()));
+        }
+        headers.extend(common(reason, detail, 1, self.at));
+        DeadLetter { origin: Some(origin), reason, key, value, headers }
+    }
+
+    fn element(&mut self, record: u32, element: u32) -> Option<Vec<u8>> {
+        let payload = self.batch.payload(&self.batch.rows()[record as usize])?;
+        if self.elements.as_ref().is_none_or(|(of, _)| *of != record) {
+            let pointers = &self.plan.topic(self.batch.topic()).records;
+            let place = |text: &str| {
+                let start = text.as_ptr() as usize - payload.as_ptr() as usize;
+                start..start + text.len()
+            };
+            self.elements = Some((record, elements_json(pointers, payload).into_iter().map(place).collect()));
+        }
+        let range = self.elements.as_ref()?.1.get(element as usize)?.clone();
+        payload.get(range).map(<[u8]>::to_vec)
     }
 }
 
 fn common(reason: Reason, detail: &str, attempts: u32, at: Millis) -> [(&'static str, Vec<u8>); 4] {
     [
         ("quorate-reason", reason.as_str().as_bytes().to_vec()),
-        ("quorate-detail", detail.as_bytes().to_vec()),
+        ("quorate-detail", detail[..detail.floor_char_boundary(DETAIL_BYTES)].as_bytes().to_vec()),
         ("quorate-at", at.0.to_string().into_bytes()),
         ("quorate-attempts", attempts.to_string().into_bytes()),
     ]

@@ -20,6 +20,7 @@ use super::counts::Counts;
 use super::gauges::{Gauges, Unsettled};
 use super::ports::{PublishError, Publisher};
 pub(super) use letter::DeadLetter;
+use letter::Form;
 
 /// Lists of dead letters that may wait to be taken over by the writer, which never makes them wait for Kafka.
 const QUEUE: usize = 1024;
@@ -193,7 +194,7 @@ impl DeadLetterWriter {
     }
 }
 
-/// Publishes a letter until it is acknowledged: first as it is, then without its value, then again and again, because
+/// Publishes a letter until it is acknowledged: as it is, then with less and less of it, then again and again, because
 /// a dead letter that cannot be written must hold its offset rather than be lost.
 async fn send(
     publisher: Arc<dyn Publisher>,
@@ -201,18 +202,22 @@ async fn send(
     letter: DeadLetter,
     reply: Option<oneshot::Sender<()>>,
 ) -> Sent {
-    let mut truncated = false;
+    let mut form = Form::Whole;
     loop {
-        match publisher.publish(letter.record(&topic, truncated)).await {
+        match publisher.publish(letter.record(&topic, form)).await {
             Ok(()) => return Sent { letter, reply },
             Err(PublishError::Closed) => std::future::pending().await,
-            Err(PublishError::Refused(detail)) if !truncated => {
-                warn!(topic = &*topic, detail, "dead letter refused, will be written without its value");
-                truncated = true;
-            }
             Err(PublishError::Refused(detail)) => {
-                error!(topic = &*topic, detail, "dead letter refused; its offset stays uncommitted");
-                tokio::time::sleep(Duration::from_secs(10)).await;
+                warn!(topic = &*topic, detail, ?form, "dead letter refused, will be written with less of it");
+                form = match form {
+                    Form::Whole => Form::WithoutValue,
+                    Form::WithoutValue => Form::Bare,
+                    Form::Bare => {
+                        error!(topic = &*topic, detail, "dead letter refused; its offset stays uncommitted");
+                        tokio::time::sleep(Duration::from_secs(10)).await;
+                        Form::Bare
+                    }
+                };
             }
         }
     }
