@@ -1,10 +1,11 @@
-//! Draining a consumer: wait once, then take without waiting what is already fetched, up to the quota. The only place
-//! that touches the client's messages; a batch call of the native library would replace this file and nothing else.
+//! Draining a consumer: wait once, then take without waiting what is already fetched, in batches of at most the quota.
+//! The only place that touches the client's messages; a batch call of the native library would replace this file and
+//! nothing else.
 
 use std::time::Duration;
 
 use quorate_core::ident::{Epoch, Millis, Offset, Partition};
-use quorate_core::record::RecordBatch;
+use quorate_core::record::{BatchFull, RecordBatch};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
@@ -12,8 +13,10 @@ use rdkafka::message::{BorrowedMessage, Message};
 use super::context::PollContext;
 use super::intake::{Slot, slot_of};
 
-/// A batch is handed on once it holds so many bytes, whatever the quota.
-const BATCH_BYTES: usize = 1 << 20;
+/// A batch is full once it holds so many bytes, whatever the quota, and so is a turn.
+const TURN_BYTES: usize = 1 << 20;
+/// Batches of a turn. What is done once a turn (orders, positions, events) costs as much as polling dozens of records.
+const TURN_BATCHES: usize = 8;
 /// What Kafka itself writes where a record has no timestamp.
 const NO_TIMESTAMP: i64 = -1;
 
@@ -37,7 +40,7 @@ impl Drained {
 
 /// Takes one turn. A rebalance ends it, so that all records of a batch were read under assignments of one moment.
 pub(super) fn drain(context: &PollContext, consumer: &BaseConsumer<PollContext>, patience: Duration) -> Drained {
-    let mut turn = Turn { context, place: None, drained: Drained::default() };
+    let mut turn = Turn { context, place: None, bytes: 0, drained: Drained::default() };
     let mut wait = patience;
     while let Some(polled) = consumer.poll(wait) {
         wait = Duration::ZERO;
@@ -65,6 +68,8 @@ struct Turn<'a> {
     context: &'a PollContext,
     /// Where the last record came from; records come in runs.
     place: Option<(Slot, Partition, Epoch)>,
+    /// Payloads taken so far.
+    bytes: usize,
     drained: Drained,
 }
 
@@ -75,23 +80,35 @@ impl Turn<'_> {
         let timestamp = Millis(message.timestamp().to_millis().unwrap_or(NO_TIMESTAMP));
         let at = (message.partition(), Offset(message.offset()), epoch);
         let topic = &self.context.topics[slot];
-        let last = &mut self.drained.last;
-        let ix = last.iter().position(|(of, _)| *of == slot).unwrap_or_else(|| {
-            last.push((slot, RecordBatch::new(topic.id)));
-            last.len() - 1
-        });
-        if last[ix].1.push(at, timestamp, message.key(), message.payload()).is_err() {
-            let full = std::mem::replace(&mut last[ix].1, RecordBatch::new(topic.id));
-            self.drained.full.push((slot, full));
-            if last[ix].1.push(at, timestamp, message.key(), message.payload()).is_err() {
-                // Kafka's own size field is a signed 32-bit number of bytes, the same as an empty batch can hold.
-                self.context.give_up(format!("a record of {} bytes cannot be held", message.payload_len()));
-                return true;
-            }
+        let quota = topic.settings.quota.max(1);
+        let ix = self.batch_of(slot);
+        let Drained { full, last, .. } = &mut self.drained;
+        let batch = &mut last[ix].1;
+        let mut pushed = Err(BatchFull);
+        if batch.len() < quota && batch.bytes().len() < TURN_BYTES {
+            pushed = batch.push(at, timestamp, message.key(), message.payload());
+        }
+        if pushed.is_err() {
+            let next = RecordBatch::with_capacity(topic.id, batch.len(), batch.bytes().len());
+            full.push((slot, std::mem::replace(batch, next)));
+            pushed = batch.push(at, timestamp, message.key(), message.payload());
+        }
+        if pushed.is_err() {
+            // Kafka's own size field is a signed 32-bit number of bytes, the same as an empty batch can hold.
+            self.context.give_up(format!("a record of {} bytes cannot be held", message.payload_len()));
             return true;
         }
-        let batch = &last[ix].1;
-        batch.len() >= topic.settings.quota.max(1) || batch.bytes().len() >= BATCH_BYTES
+        self.bytes += message.payload_len();
+        self.bytes >= TURN_BYTES || (batch.len() >= quota && full.len() + 1 >= TURN_BATCHES)
+    }
+
+    /// The batch of a topic that takes records now.
+    fn batch_of(&mut self, slot: Slot) -> usize {
+        let last = &mut self.drained.last;
+        last.iter().position(|(of, _)| *of == slot).unwrap_or_else(|| {
+            last.push((slot, RecordBatch::new(self.context.topics[slot].id)));
+            last.len() - 1
+        })
     }
 
     fn place_of(&mut self, message: &BorrowedMessage<'_>) -> Option<(Slot, Epoch)> {

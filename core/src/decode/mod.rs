@@ -50,7 +50,11 @@ impl Decoder {
     /// Decodes a whole batch: readings and dead records stand in the order of the batch, elements in the order of
     /// their record.
     #[must_use]
-    pub fn decode(&mut self, batch: Arc<RecordBatch>) -> Readings {
+    pub fn decode(&mut self, mut batch: Arc<RecordBatch>) -> Readings {
+        // Where somebody else holds the batch, each text of it is checked by itself.
+        if let Some(batch) = Arc::get_mut(&mut batch) {
+            batch.check_text();
+        }
         let mut readings = Readings::new(batch);
         let source = readings.source();
         for (index, row) in source.rows().iter().enumerate() {
@@ -69,17 +73,17 @@ impl Decoder {
         row: &RecordRow,
         readings: &mut Readings,
     ) -> Result<(), (Reason, String)> {
-        let Some(payload) = source.payload(row) else {
+        let Some(range) = source.payload_range(row) else {
             return match self.on_null {
                 OnNull::Ignore => Ok(()),
                 OnNull::DeadLetter => Err((Reason::WrongShape, "payload is null".to_owned())),
             };
         };
-        if payload.len() > self.limits.record_bytes {
-            let detail = format!("{} bytes, limit {}", payload.len(), self.limits.record_bytes);
+        if range.len() > self.limits.record_bytes {
+            let detail = format!("{} bytes, limit {}", range.len(), self.limits.record_bytes);
             return Err((Reason::TooLarge, detail));
         }
-        let text = std::str::from_utf8(payload).map_err(|e| (Reason::NotUtf8, e.to_string()))?;
+        let text = source.text(range).map_err(|e| (Reason::NotUtf8, e.to_string()))?;
         let before = readings.mark();
         for pointer in &self.records {
             let guard = Guard::new(self.limits);

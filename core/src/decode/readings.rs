@@ -183,7 +183,7 @@ impl Readings {
         if span.start & SIDE != 0 {
             return &self.side[range];
         }
-        std::str::from_utf8(&self.source.bytes()[range]).unwrap_or_default()
+        self.source.text(range).unwrap_or_default()
     }
 
     pub(super) fn mark(&self) -> Mark {
