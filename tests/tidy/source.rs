@@ -138,11 +138,11 @@ fn end_of_quoted(chars: &[char], from: usize, quote: char) -> usize {
     (at + 1).min(chars.len())
 }
 
-/// Whether the character before belongs to a word; `b` and `c` may stand before a raw string.
+/// Whether the characters before belong to a word; a lone `b` or `c` is the beginning of a raw string.
 fn follows_word(chars: &[char], at: usize) -> bool {
-    let before = |back: usize| at.checked_sub(back).map(|at| chars[at]);
-    let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    is_word(before(1)) && !(matches!(before(1), Some('b' | 'c')) && !is_word(before(2)))
+    let before = chars[..at].iter().rev().take_while(|c| c.is_alphanumeric() || **c == '_');
+    let before: String = before.collect();
+    !matches!(before.as_str(), "" | "b" | "c")
 }
 
 /// Blanks each item under `#[cfg(test)]`; those that only name a file are listed.
