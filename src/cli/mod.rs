@@ -1,6 +1,7 @@
 //! The command line: one file per command, exit codes in one place.
 
 mod check;
+mod demo;
 mod exit;
 mod replay;
 mod run;
@@ -25,6 +26,8 @@ struct Cli {
 enum Command {
     /// Run the service until SIGINT or SIGTERM
     Run(Configured),
+    /// Run the same service against an embedded broker and a simulated station fleet; needs nothing installed
+    Demo(demo::DemoArgs),
     /// Run recorded records through the same core, offline, in virtual time
     Replay(replay::ReplayArgs),
     /// Report every problem of the configuration
@@ -73,6 +76,7 @@ impl Configured {
 pub fn main() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::demo(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Check(args) => check::check(&args),
         Command::Config(command) => check::config(&command),

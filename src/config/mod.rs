@@ -122,6 +122,14 @@ pub fn from_str(name: &str, text: &str, purpose: Purpose<'_>) -> Result<Loaded, 
     read(name, text, &[], &[], purpose)
 }
 
+/// Loads a configuration from text, with values laid over it as `--set` would; the environment is left out.
+///
+/// # Errors
+/// As [`load`].
+pub fn from_str_with(name: &str, text: &str, set: &[String], purpose: Purpose<'_>) -> Result<Loaded, Report> {
+    read(name, text, &[], set, purpose)
+}
+
 fn read(
     name: &str,
     text: &str,

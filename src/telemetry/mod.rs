@@ -7,8 +7,8 @@ use std::panic::PanicHookInfo;
 use tracing::error;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
-use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::debug_fn;
+use tracing_subscriber::fmt::{FormatFields, MakeWriter};
 
 use crate::config::LogFormat;
 
@@ -17,8 +17,10 @@ const PANIC_BYTES: usize = 4096;
 
 /// Installs the subscriber and routes panics into it. `QUORATE_LOG` filters as `RUST_LOG` does elsewhere.
 pub fn install(format: LogFormat, default_filter: &str) {
-    let filter = EnvFilter::try_from_env("QUORATE_LOG").unwrap_or_else(|_| EnvFilter::new(default_filter));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter(default_filter))
+        .with_writer(std::io::stderr)
+        .with_target(false);
     let installed = match format {
         LogFormat::Text => builder.with_ansi(use_colour()).fmt_fields(one_line()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
@@ -26,6 +28,21 @@ pub fn install(format: LogFormat, default_filter: &str) {
     if installed.is_ok() {
         std::panic::set_hook(Box::new(log_panic));
     }
+}
+
+/// Installs the same in text without colour, where standard error is not to be written to: each event is one write.
+pub fn install_into<W>(writer: W, default_filter: &str)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let builder = tracing_subscriber::fmt().with_env_filter(filter(default_filter)).with_writer(writer);
+    if builder.with_ansi(false).with_target(false).fmt_fields(one_line()).try_init().is_ok() {
+        std::panic::set_hook(Box::new(log_panic));
+    }
+}
+
+fn filter(default: &str) -> EnvFilter {
+    EnvFilter::try_from_env("QUORATE_LOG").unwrap_or_else(|_| EnvFilter::new(default))
 }
 
 /// Fields as text, without anything that could end a line or steer a terminal: one event is one line (row 2-13).
