@@ -1,7 +1,13 @@
 //! `quorate demo` as a person or a script runs it: the built binary, nothing installed, and the numbers it tells.
 
+use std::collections::BTreeMap;
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
 
+use quorate::config::Properties;
+use quorate::kafka::{EmbeddedBroker, Feed, Tail};
+use quorate_core::ident::{Millis, NextOffset};
 use serde_json::Value;
 
 fn demo(arguments: &[&str]) -> Output {
@@ -46,4 +52,31 @@ fn without_a_terminal_the_summary_is_for_people_and_free_of_control_characters()
 fn a_wrong_command_line_ends_with_2() {
     assert_eq!(demo(&["--stations", "0"]).status.code(), Some(2));
     assert_eq!(demo(&["--duration", "soon"]).status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_fed_to_a_partition_is_counted_and_found_there_in_order() {
+    let broker = EmbeddedBroker::start(1).expect("a broker");
+    broker.create_topic("fed", 2).expect("a topic");
+    let client = Properties(BTreeMap::from([("bootstrap.servers".to_owned(), broker.servers().to_owned())]));
+    let topics = [(Arc::<str>::from("fed"), 2)];
+    let (_tail, mut records) = Tail::start(&client, &topics).expect("an observer");
+    let feed = Feed::start(&client, &topics).expect("a feed");
+    for number in 0..100_i32 {
+        let payload = number.to_string();
+        feed.send(0, number % 2, Millis(1_000), payload.as_bytes()).await.expect("accepted");
+    }
+    feed.acknowledged(100).await;
+    for fed in feed.partitions(0) {
+        assert_eq!((fed.records, fed.next, fed.bytes), (50, NextOffset(50), 95));
+    }
+    let mut read = [Vec::new(), Vec::new()];
+    for _ in 0..100 {
+        let record = tokio::time::timeout(Duration::from_secs(20), records.recv()).await;
+        let record = record.expect("in time").expect("a record");
+        let value = String::from_utf8(record.value.expect("a value")).expect("text");
+        read[usize::try_from(record.partition).expect("0 or 1")].push(value.parse::<i32>().expect("a number"));
+    }
+    assert_eq!(read[0], (0..100).step_by(2).collect::<Vec<_>>());
+    assert_eq!(read[1], (1..100).step_by(2).collect::<Vec<_>>());
 }

@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn small_records_are_limited_by_their_number() {
-        assert_eq!(fill(&mut Backlog::new(1), 1), UNREAD_BYTES / 97);
+        assert_eq!(fill(&mut Backlog::new(1), 1), UNREAD_RECORDS);
         assert_eq!(fill(&mut Backlog::new(2), 0), 2 * UNREAD_RECORDS);
     }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Paragraph};
+use ratatui::widgets::{Block, BorderType, Paragraph, Wrap};
 
 use super::palette::Palette;
 use super::{forecast, numbers, topics};
@@ -27,7 +27,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, scene: &Scene, station: usize, logs: &
     let area = frame.area();
     if area.width < LEAST.0 || area.height < LEAST.1 {
         let lines = [plain::progress(scene), format!("{} by {} characters show more", LEAST.0, LEAST.1)];
-        frame.render_widget(Paragraph::new(lines.map(Line::from).to_vec()), area);
+        frame.render_widget(Paragraph::new(lines.map(Line::from).to_vec()).wrap(Wrap { trim: false }), area);
         return;
     }
     let roomy = area.height >= ROOMY;

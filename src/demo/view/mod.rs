@@ -47,9 +47,9 @@ impl View {
     ) -> io::Result<Self> {
         let screen = Screen::open()?;
         let closing = Arc::new(AtomicBool::new(false));
+        let end = End { stops: stops.clone(), closing: Arc::clone(&closing) };
         let window = Window { scenes, stops, logs, palette: Palette { colour }, station: 0 };
-        let told = Arc::clone(&closing);
-        let thread = Builder::new().name("view".to_owned()).spawn(move || window.show(screen, &told))?;
+        let thread = Builder::new().name("view".to_owned()).spawn(move || window.show(screen, &end))?;
         Ok(Self { closing, thread: Some(thread) })
     }
 }
@@ -64,6 +64,26 @@ impl Drop for View {
     }
 }
 
+/// Asks for the end of the demo when the view ends by itself, unwinding included.
+struct End {
+    stops: watch::Sender<u32>,
+    closing: Arc<AtomicBool>,
+}
+
+impl End {
+    fn is_wanted(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if !self.is_wanted() {
+            self.stops.send_modify(|stops| *stops += 1);
+        }
+    }
+}
+
 struct Window {
     scenes: watch::Receiver<Scene>,
     stops: watch::Sender<u32>,
@@ -73,8 +93,8 @@ struct Window {
 }
 
 impl Window {
-    fn show(mut self, mut screen: Screen, closing: &AtomicBool) {
-        while !closing.load(Ordering::Acquire) {
+    fn show(mut self, mut screen: Screen, end: &End) {
+        while !end.is_wanted() {
             let scene = self.scenes.borrow_and_update().clone();
             let logs = self.logs.last(3);
             let drawn = screen.draw(|frame| frame::draw(frame, &scene, self.station, &logs, self.palette));
@@ -83,10 +103,6 @@ impl Window {
                 tracing::error!(%error, "view ended");
                 break;
             }
-        }
-        drop(screen);
-        if !closing.load(Ordering::Acquire) {
-            self.request_stop();
         }
     }
 
