@@ -13,3 +13,7 @@ pub mod kafka;
 pub mod pipeline;
 pub mod runtime;
 pub mod telemetry;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/modules.md")]
+struct ModuleGuide;
