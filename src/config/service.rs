@@ -52,7 +52,6 @@ pub(super) fn stations(root: &Reader<'_>) -> StationLimits {
     let limits = StationLimits {
         max: table.or("max", 1_000_000, count).value,
         new_per_minute: table.or("new_per_minute", 100_000, count).value,
-        ..StationLimits::default()
     };
     table.finish();
     limits

@@ -143,7 +143,6 @@ impl ModuleThreads {
     async fn wait(&self, registered: &RegisteredModule, runtime: &Runtime, input: Arc<ModuleInput>) -> CallOutcome {
         let module = Arc::clone(&registered.module);
         let calling = async move { guarded(&*module, &input).await };
-        #[expect(clippy::disallowed_methods, reason = "this room runs modules; the call is bounded by its deadline")]
         let mut task = runtime.spawn(calling);
         match timeout(registered.timeout, &mut task).await {
             Ok(Ok(outcome)) => outcome,
@@ -183,7 +182,6 @@ impl Drop for ModuleThreads {
 }
 
 impl Worker {
-    #[expect(clippy::disallowed_methods, reason = "module threads are made here and nowhere else")]
     fn start() -> std::io::Result<Self> {
         let (calls, inbox) = mpsc::sync_channel::<Call>(1);
         thread::Builder::new().name("module".to_owned()).spawn(move || {

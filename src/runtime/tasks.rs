@@ -17,7 +17,6 @@ pub struct Tasks {
 
 impl Tasks {
     /// Spawns a task under `name`.
-    #[expect(clippy::disallowed_methods, reason = "tasks are spawned here and nowhere else")]
     pub fn spawn(&mut self, name: String, task: impl Future<Output = ()> + Send + 'static) {
         let failed = Arc::clone(&self.failed);
         let span = info_span!("task", name);

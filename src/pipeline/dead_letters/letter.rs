@@ -162,7 +162,7 @@ impl<'a> Source<'a> {
 fn common(reason: Reason, detail: &str, attempts: u32, at: Millis) -> [(&'static str, Vec<u8>); 4] {
     [
         ("quorate-reason", reason.as_str().as_bytes().to_vec()),
-        ("quorate-detail", detail[..detail.floor_char_boundary(DETAIL_BYTES)].as_bytes().to_vec()),
+        ("quorate-detail", detail.as_bytes()[..detail.floor_char_boundary(DETAIL_BYTES)].to_vec()),
         ("quorate-at", at.0.to_string().into_bytes()),
         ("quorate-attempts", attempts.to_string().into_bytes()),
     ]
