@@ -15,7 +15,7 @@ use quorate_core::provenance::shard_of;
 use quorate_core::record::{PartitionPosition, RecordBatch};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
-use tracing::{info, warn};
+use tracing::{info, trace, warn};
 
 use super::checkpoint::Checkpoint;
 use super::counts::Counts;
@@ -120,6 +120,7 @@ impl Router {
                 () = tokio::time::sleep(STOPPED_PAUSE), if next.is_none() && stopped => {}
             }
             if let Some(lane) = next {
+                trace!(lane, records = heads[lane].records(), waiting = ?waiting(&heads), "turn");
                 self.serve(lane).await;
             }
         }
@@ -279,6 +280,11 @@ impl Router {
         drop(told.await);
         let _ = reply.send(());
     }
+}
+
+/// The lanes that have records to hand out.
+fn waiting(heads: &[Head]) -> Vec<usize> {
+    heads.iter().enumerate().filter(|(_, head)| head.records().is_some()).map(|(lane, _)| lane).collect()
 }
 
 fn topic_id(lane: usize) -> TopicId {
