@@ -7,8 +7,8 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-use super::client;
 use super::errors::{KafkaRoomError, Trouble, TroubleKind};
+use super::{client, threads};
 use crate::config::{Properties, Provision};
 
 /// How long one request may take.
@@ -41,11 +41,11 @@ pub enum Ensured {
 pub async fn describe_topics(properties: &Properties, names: &[Arc<str>]) -> Result<Vec<TopicFacts>, KafkaRoomError> {
     let admin = admin(properties)?;
     let names = names.to_vec();
-    let asked = tokio::task::spawn_blocking(move || {
+    let asked = threads::offload("kafka-admin", move || {
         let ask = |topic: Arc<str>| TopicFacts { partitions: partitions(&admin, &topic), topic };
         names.into_iter().map(ask).collect::<Vec<_>>()
     });
-    // The task is neither aborted nor does it panic; an empty answer would only say that nothing is known.
+    // Without a thread nothing is known of any topic.
     Ok(asked.await.unwrap_or_default())
 }
 

@@ -35,7 +35,7 @@ pub(super) fn close(context: &PollContext, consumer: BaseConsumer<PollContext>, 
 /// Gets rid of a broken client. False when it did not go in time; its threads are then left behind.
 pub(super) fn discard(context: &PollContext, consumer: BaseConsumer<PollContext>) -> bool {
     context.begin_closing();
-    let (gone, waiting) = mpsc::channel();
+    let (gone, waiting) = mpsc::sync_channel(1);
     let spawned = threads::spawn(&format!("{}-end", context.group), move || {
         drop(consumer);
         // Nobody may be waiting any more.

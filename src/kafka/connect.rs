@@ -10,7 +10,7 @@ use rdkafka::error::KafkaError;
 
 use super::backoff::Backoff;
 use super::errors::{KafkaRoomError, Trouble, TroubleKind};
-use super::{client, clock};
+use super::{client, clock, threads};
 use crate::config::Properties;
 
 /// How long one question for metadata may take.
@@ -57,9 +57,9 @@ pub enum ConnectError {
 /// See [`ConnectError`].
 pub async fn wait_for_brokers(properties: &Properties, patience: Duration) -> Result<ClusterFacts, ConnectError> {
     let properties = properties.clone();
-    let waiting = tokio::task::spawn_blocking(move || wait(&properties, patience));
-    waiting.await.unwrap_or_else(|error| {
-        let detail = error.to_string();
+    let found = threads::offload("kafka-connect", move || wait(&properties, patience)).await;
+    found.unwrap_or_else(|| {
+        let detail = "the thread that tries to connect is gone".to_owned();
         Err(ConnectError::Unreachable { servers: String::new(), waited: Duration::ZERO, detail })
     })
 }

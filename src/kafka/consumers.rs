@@ -1,6 +1,5 @@
 //! The set of consumers, as the pipeline sees it: starts their threads, passes orders on, closes them side by side.
 
-use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use tokio::sync::oneshot;
 use super::errors::KafkaRoomError;
 use super::health::{ConsumerHealth, TopicHealth, TopicState};
 use super::intake::{IntakeSetup, SubscribedTopic};
-use super::poll::Order;
+use super::mailbox::Mailbox;
 use super::supervise::Member;
 use super::{clock, threads};
 use crate::config::ConsumerSettings;
@@ -26,8 +25,17 @@ pub struct KafkaConsumers {
 
 struct Handle {
     group: Arc<str>,
-    orders: Sender<Order>,
+    mailbox: Arc<Mailbox>,
     closed: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+/// Nobody can order anything any more, so nothing is left to serve.
+impl Drop for KafkaConsumers {
+    fn drop(&mut self) {
+        for member in &self.members {
+            member.mailbox.close(clock::now());
+        }
+    }
 }
 
 /// How closing went.
@@ -62,13 +70,13 @@ impl KafkaConsumers {
         tracing::info!(consumers = setup.consumers.len(), topics, "starting consumers");
         let mut members = Vec::with_capacity(setup.consumers.len());
         for (settings, topics) in setup.consumers.into_iter().zip(subscriptions) {
-            let (orders, mailbox) = channel();
+            let mailbox = Arc::new(Mailbox::default());
             let (closed, waiting) = oneshot::channel();
             let group = settings.group.clone();
             let member = Member {
                 settings,
                 topics,
-                orders: mailbox,
+                mailbox: Arc::clone(&mailbox),
                 settled: Arc::clone(&setup.settled),
                 health: Arc::clone(&health),
                 runtime: setup.runtime.clone(),
@@ -76,7 +84,7 @@ impl KafkaConsumers {
             };
             threads::spawn(&group, move || member.live())
                 .map_err(|source| KafkaRoomError::Thread { client: group.clone(), source })?;
-            members.push(Handle { group: group.into(), orders, closed: Mutex::new(Some(waiting)) });
+            members.push(Handle { group: group.into(), mailbox, closed: Mutex::new(Some(waiting)) });
         }
         Ok(Arc::new(Self { members, readers, health }))
     }
@@ -98,8 +106,7 @@ impl KafkaConsumers {
     pub async fn close(&self, patience: Duration) -> CloseReport {
         let deadline = clock::now() + patience;
         for member in &self.members {
-            // A thread that is gone has said so on its other channel.
-            let _ = member.orders.send(Order::Close(deadline));
+            member.mailbox.close(deadline);
         }
         let waiting = self.members.iter().map(|member| async {
             let receiver = member.closed.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -132,15 +139,14 @@ impl Consumers for KafkaConsumers {
         }
         for (member, commits) in self.members.iter().zip(by_member) {
             if !commits.is_empty() {
-                // A closed consumer has committed what it was given before.
-                let _ = member.orders.send(Order::Commit(commits));
+                member.mailbox.commit(commits);
             }
         }
     }
 
     fn stop_intake(&self) {
         for member in &self.members {
-            let _ = member.orders.send(Order::StopIntake);
+            member.mailbox.stop();
         }
     }
 }

@@ -16,7 +16,7 @@ use super::health::ConsumerHealth;
 use super::intake::{SettledNow, SubscribedTopic, slot_of};
 use super::stats::Statistics;
 use super::table::Table;
-use super::{assign, client, commits};
+use super::{assign, client, clock, commits};
 
 /// The context of one consumer client.
 pub(super) struct PollContext {
@@ -92,15 +92,19 @@ impl ClientContext for PollContext {
         for (name, topic) in &statistics.topics {
             let Some(slot) = slot_of(&self.topics, name) else { continue };
             let mut prefetched_bytes = 0;
+            let mut stalled = None;
             let mut table = self.table();
             for partition in topic.partitions.values() {
                 prefetched_bytes += partition.fetchq_size;
-                if let (Some(reading), Some(end)) = (table.get_mut(slot, partition.partition), partition.end()) {
-                    // Statistics may be older than what was seen at assignment.
-                    reading.end = reading.end.max(Some(NextOffset(end)));
+                let seen = (partition.end().map(NextOffset), partition.fetchq_size);
+                if table.observe(slot, partition.partition, seen, clock::now()) {
+                    stalled = Some(partition.partition);
                 }
             }
             drop(table);
+            if let Some(partition) = stalled {
+                self.give_up(format!("topic {name}, partition {partition}: its end moves and nothing arrives"));
+            }
             self.health.update(self.topics[slot].id, |health| health.prefetched_bytes = prefetched_bytes);
         }
     }

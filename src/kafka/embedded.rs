@@ -1,7 +1,7 @@
 //! A broker inside the process, for the demo and for tests that inject errors. It keeps nothing, drops data beyond
 //! 5 MiB or 100,000 batches per partition without a word, fences no zombie: never the proof of a delivery guarantee.
 
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -17,7 +17,7 @@ type Task = Box<dyn FnOnce(&Cluster) + Send>;
 /// A cluster that lives as long as this value. Its handle may not leave the thread that made it, hence the thread.
 pub struct EmbeddedBroker {
     servers: String,
-    tasks: Option<Sender<Task>>,
+    tasks: Option<SyncSender<Task>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -28,8 +28,8 @@ impl EmbeddedBroker {
     /// The library or the system refuses.
     pub fn start(brokers: i32) -> Result<Self, KafkaRoomError> {
         let client = || "embedded broker".to_owned();
-        let (tasks, todo) = channel::<Task>();
-        let (ready, started) = channel::<KafkaResult<String>>();
+        let (tasks, todo) = sync_channel::<Task>(1);
+        let (ready, started) = sync_channel::<KafkaResult<String>>(1);
         let thread = threads::spawn("embedded-broker", move || {
             let cluster = match Cluster::new(brokers) {
                 Ok(cluster) => cluster,
@@ -75,7 +75,7 @@ impl EmbeddedBroker {
     }
 
     fn ask(&self, task: impl FnOnce(&Cluster) -> KafkaResult<()> + Send + 'static) -> Result<(), KafkaRoomError> {
-        let (answer, waiting) = channel();
+        let (answer, waiting) = sync_channel(1);
         let task: Task = Box::new(move |cluster| {
             // The caller waits below.
             let _ = answer.send(task(cluster));

@@ -17,6 +17,7 @@ mod errors;
 mod ffi;
 mod health;
 mod intake;
+mod mailbox;
 mod offsets;
 mod outbox;
 mod poll;

@@ -2,7 +2,6 @@
 //! It never waits for anything but its lane and the client, and for both only briefly.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -14,10 +13,11 @@ use super::drain::{self, Drained};
 use super::errors::{Trouble, TroubleKind};
 use super::health::TopicState;
 use super::intake::{Slot, SubscribedTopic};
+use super::mailbox::Mailbox;
 use super::outbox::{Handed, Outbox};
 use super::table::Placed;
 use super::{assign, clock, commits, offsets};
-use crate::pipeline::ports::{Commit, LaneItem};
+use crate::pipeline::ports::LaneItem;
 
 /// The longest one poll, or one wait for room, may hold up orders and commits.
 const TURN: Duration = Duration::from_millis(100);
@@ -33,17 +33,6 @@ const NEXT_PROBE: Duration = Duration::from_secs(10);
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LIMIT: Duration = Duration::from_secs(60);
 
-/// What a consumer's thread is told to do.
-#[derive(Debug)]
-pub(super) enum Order {
-    /// Commit these positions.
-    Commit(Vec<Commit>),
-    /// Poll no more records.
-    StopIntake,
-    /// Commit what is settled, leave the group, end; give up waiting for answers at this moment.
-    Close(Instant),
-}
-
 /// Why the loop ended.
 #[derive(Debug)]
 pub(super) enum Ended {
@@ -57,7 +46,7 @@ pub(super) enum Ended {
 pub(super) struct Poller<'a> {
     pub context: &'a Arc<PollContext>,
     pub consumer: &'a BaseConsumer<PollContext>,
-    pub orders: &'a Receiver<Order>,
+    pub mailbox: &'a Mailbox,
     pub outbox: &'a mut Outbox,
     pub stopping: &'a mut bool,
     pub runtime: &'a tokio::runtime::Handle,
@@ -106,7 +95,7 @@ impl<'a> Poller<'a> {
     pub(super) fn new(
         context: &'a Arc<PollContext>,
         consumer: &'a BaseConsumer<PollContext>,
-        orders: &'a Receiver<Order>,
+        mailbox: &'a Mailbox,
         outbox: &'a mut Outbox,
         stopping: &'a mut bool,
         runtime: &'a tokio::runtime::Handle,
@@ -114,7 +103,7 @@ impl<'a> Poller<'a> {
         Self {
             context,
             consumer,
-            orders,
+            mailbox,
             outbox,
             stopping,
             runtime,
@@ -150,16 +139,12 @@ impl<'a> Poller<'a> {
     }
 
     fn serve_orders(&mut self) -> Option<Instant> {
-        loop {
-            match self.orders.try_recv() {
-                Ok(Order::Commit(positions)) => commits::wanted(self.context, &positions),
-                Ok(Order::StopIntake) => *self.stopping = true,
-                Ok(Order::Close(deadline)) => return Some(deadline),
-                Err(TryRecvError::Empty) => return None,
-                // Whoever could order anything is gone: nothing is left to serve.
-                Err(TryRecvError::Disconnected) => return Some(clock::now()),
-            }
+        let orders = self.mailbox.take();
+        if !orders.commits.is_empty() {
+            commits::wanted(self.context, &orders.commits);
         }
+        *self.stopping |= orders.stop;
+        orders.close
     }
 
     fn serve_while_stopping(&mut self) {
@@ -249,6 +234,7 @@ impl Poller<'_> {
 
     fn pause(&self) {
         let partitions = self.native_partitions();
+        self.context.table().set_paused(true);
         if let Err(error) = self.consumer.pause(&partitions) {
             tracing::debug!(group = &*self.context.group, %error, "partitions not paused");
         }
@@ -256,6 +242,7 @@ impl Poller<'_> {
 
     fn resume(&mut self) {
         self.paused = None;
+        self.context.table().set_paused(false);
         let partitions = self.native_partitions();
         if let Err(error) = self.consumer.resume(&partitions) {
             self.context.give_up(format!("partitions not resumed: {error}"));
@@ -294,10 +281,14 @@ impl Poller<'_> {
             if granted {
                 match assign::look_up(self.context, self.consumer, slot) {
                     Ok(found) => beginnings.extend(found),
-                    Err(trouble) => self.fail(slot, trouble),
+                    Err(trouble) => {
+                        // It may have taken its whole time-out: the group is served before the next one.
+                        self.fail(slot, trouble);
+                        break;
+                    }
                 }
-            } else if !self.context.table().holds(slot) {
-                self.probe(slot);
+            } else if !self.context.table().holds(slot) && !self.probe(slot) {
+                break;
             }
         }
         if beginnings.is_empty() {
@@ -317,16 +308,21 @@ impl Poller<'_> {
         }
     }
 
-    /// Asks whether a topic without partitions exists at all: the new group protocol says nothing of missing topics.
-    fn probe(&mut self, slot: Slot) {
+    /// Asks whether a topic without partitions exists at all; false when not. The new group protocol says nothing of missing
+    /// topics.
+    fn probe(&mut self, slot: Slot) -> bool {
         match assign::partition_count(self.consumer, &self.context.topics[slot].name) {
-            Err(trouble) => self.fail(slot, trouble),
+            Err(trouble) => {
+                self.fail(slot, trouble);
+                false
+            }
             Ok(count) => {
                 let id = self.context.topics[slot].id;
                 self.context.health.update(id, |health| health.partition_count = Some(count));
                 self.context.health.enter(id, TopicState::Connecting);
                 self.care[slot].backoff.reset();
                 self.care[slot].again_at = clock::now() + NEXT_PROBE;
+                true
             }
         }
     }

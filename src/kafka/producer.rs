@@ -131,8 +131,8 @@ impl KafkaPublisher {
     /// undelivered.
     pub async fn flush(&self, patience: Duration) -> usize {
         let producer = self.current().producer;
-        let flushed = tokio::task::spawn_blocking(move || producer.flush(patience)).await;
-        if let Ok(Err(error)) = flushed {
+        let flushed = threads::offload("producer-flush", move || producer.flush(patience)).await;
+        if let Some(Err(error)) = flushed {
             tracing::warn!(%error, "producer not flushed");
         }
         self.counts.in_flight.load(Ordering::Relaxed)

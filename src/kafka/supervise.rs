@@ -1,9 +1,8 @@
 //! The life of one consumer: build a client, run it, replace it when it breaks, close it when ordered to.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
@@ -14,8 +13,9 @@ use super::context::PollContext;
 use super::errors::{Trouble, TroubleKind};
 use super::health::{ConsumerHealth, TopicState};
 use super::intake::{SettledNow, SubscribedTopic};
+use super::mailbox::Mailbox;
 use super::outbox::Outbox;
-use super::poll::{Ended, Order, Poller};
+use super::poll::{Ended, Poller};
 use super::table::Table;
 use super::{client, clock, closing};
 use crate::config::ConsumerSettings;
@@ -27,7 +27,7 @@ const SOUND: Duration = Duration::from_secs(60);
 pub(super) struct Member {
     pub settings: ConsumerSettings,
     pub topics: Arc<[SubscribedTopic]>,
-    pub orders: Receiver<Order>,
+    pub mailbox: Arc<Mailbox>,
     pub settled: SettledNow,
     pub health: Arc<ConsumerHealth>,
     pub runtime: tokio::runtime::Handle,
@@ -71,7 +71,7 @@ impl Member {
             let pause = backoff.next();
             tracing::error!(group = &*group, error = why, retry_in = ?pause, "consumer broken, building another");
             self.fail_all(&why);
-            if self.sleep(pause, &mut stopping) {
+            if self.mailbox.wait_for_close(pause).is_some() {
                 break;
             }
         }
@@ -104,7 +104,7 @@ impl Member {
 
     fn run(&self, consumer: &BaseConsumer<PollContext>, outbox: &mut Outbox, stopping: &mut bool) -> Ended {
         let context = consumer.context();
-        let loop_of_client = || Poller::new(context, consumer, &self.orders, outbox, stopping, &self.runtime).run();
+        let loop_of_client = || Poller::new(context, consumer, &self.mailbox, outbox, stopping, &self.runtime).run();
         catch_unwind(AssertUnwindSafe(loop_of_client)).unwrap_or_else(|panic| {
             let words = panic.downcast_ref::<String>().map(String::as_str);
             let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no words");
@@ -134,20 +134,6 @@ impl Member {
     fn fail_all(&self, why: &str) {
         for topic in self.topics.iter() {
             self.health.enter(topic.id, TopicState::Failed(Trouble::new(TroubleKind::Fatal, why)));
-        }
-    }
-
-    /// Waits between two clients; true when ordered to close. Commits of the time between belong to nothing.
-    fn sleep(&self, pause: Duration, stopping: &mut bool) -> bool {
-        let until: Instant = clock::now() + pause;
-        loop {
-            let left = until.saturating_duration_since(clock::now());
-            match self.orders.recv_timeout(left) {
-                Ok(Order::Commit(_)) => {}
-                Ok(Order::StopIntake) => *stopping = true,
-                Ok(Order::Close(_)) | Err(RecvTimeoutError::Disconnected) => return true,
-                Err(RecvTimeoutError::Timeout) => return false,
-            }
         }
     }
 }

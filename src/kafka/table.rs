@@ -17,6 +17,9 @@ const COMMIT_RETRY: Duration = Duration::from_secs(1);
 /// Unchanged positions are committed again twice a day, because brokers forget offsets per partition.
 const COMMIT_REFRESH: Duration = Duration::from_secs(12 * 3600);
 
+/// A partition whose end moves while nothing of it arrives is stalled after this.
+const STALL: Duration = Duration::from_secs(60);
+
 /// A position of one partition of this consumer.
 pub(super) type Placed = (Slot, Partition, NextOffset);
 
@@ -35,8 +38,17 @@ pub(super) struct Reading {
     /// worth nothing until it changes.
     leftover: Option<NextOffset>,
     told: (NextOffset, Option<NextOffset>),
+    still: Option<Still>,
     wanted: Option<NextOffset>,
     sent: Option<NextOffset>,
+}
+
+/// Since when a partition has had records to read and none arrived, and where it stood then.
+#[derive(Clone, Copy, Debug)]
+struct Still {
+    since: Instant,
+    position: NextOffset,
+    end: NextOffset,
 }
 
 /// All partitions of one consumer.
@@ -47,6 +59,7 @@ pub(super) struct Table {
     in_flight: Option<Instant>,
     not_before: Option<Instant>,
     refreshed: Instant,
+    paused: bool,
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +74,7 @@ impl Table {
     /// An empty table for so many topics.
     pub(super) fn new(slots: usize, now: Instant) -> Self {
         let topics = (0..slots).map(|_| TopicTable::default()).collect();
-        Self { topics, events: Vec::new(), in_flight: None, not_before: None, refreshed: now }
+        Self { topics, events: Vec::new(), in_flight: None, not_before: None, refreshed: now, paused: false }
     }
 
     /// The group granted a partition; where it begins is still to be looked up.
@@ -109,6 +122,7 @@ impl Table {
                 confirmed: committed,
                 leftover: leftover.filter(|position| *position != assigned.start),
                 told: (assigned.start, Some(assigned.end)),
+                still: None,
                 wanted: None,
                 sent: None,
             },
@@ -145,6 +159,7 @@ impl Table {
             self.topics[slot].granted.clear();
         }
         self.in_flight = None;
+        self.paused = false;
     }
 
     /// What happened inside callbacks and has to be told to lanes, after the records polled before it.
@@ -155,6 +170,34 @@ impl Table {
     /// The epoch a partition is read under.
     pub(super) fn epoch(&self, slot: Slot, partition: Partition) -> Option<Epoch> {
         self.topics[slot].reading.get(&partition).map(|reading| reading.epoch)
+    }
+
+    /// Partitions are paused, or read again: while they are paused none of them is stalled.
+    pub(super) fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    /// Takes note of statistics; true when the partition is stalled: its end moved over a minute, there is something
+    /// to read, nothing is prefetched, and nothing arrived.
+    pub(super) fn observe(
+        &mut self,
+        slot: Slot,
+        partition: Partition,
+        (end, queued_bytes): (Option<NextOffset>, u64),
+        now: Instant,
+    ) -> bool {
+        let paused = self.paused;
+        let Some(reading) = self.get_mut(slot, partition) else { return false };
+        // Statistics may be older than what was seen at assignment.
+        reading.end = reading.end.max(end);
+        let position = reading.position;
+        let Some(end) = reading.end.filter(|end| *end > position && queued_bytes == 0 && !paused) else {
+            reading.still = None;
+            return false;
+        };
+        let still = reading.still.filter(|still| still.position == position);
+        let still = *reading.still.insert(still.unwrap_or(Still { since: now, position, end }));
+        end > still.end && now.saturating_duration_since(still.since) >= STALL
     }
 
     /// All partitions being read.
@@ -387,6 +430,20 @@ mod tests {
         assert_eq!((told[0].epoch, told[0].position), (Epoch(1), NextOffset(9)));
         assert_eq!(table.carried(0, 0), Some(NextOffset(9)));
         assert!(matches!(table.take_events().as_slice(), [(0, LaneItem::Revoked(gone))] if gone == &[(0, Epoch(1))]));
+    }
+
+    #[test]
+    fn a_partition_whose_end_moves_while_nothing_arrives_is_stalled() {
+        let now = Instant::now();
+        let mut table = table(now);
+        let mut observe = |end, queued, seconds| {
+            table.observe(0, 0, (Some(NextOffset(end)), queued), now + Duration::from_secs(seconds))
+        };
+        assert!(!observe(60, 0, 0));
+        assert!(!observe(60, 0, 61), "an end that stands still says that the broker does not answer either");
+        assert!(!observe(70, 9, 62), "records are prefetched");
+        assert!(!observe(70, 0, 63) && !observe(80, 0, 100));
+        assert!(observe(80, 0, 124));
     }
 
     #[test]

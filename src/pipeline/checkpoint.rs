@@ -8,8 +8,9 @@ use quorate_core::ident::{Epoch, NextOffset, Partition, TopicId};
 use quorate_core::progress::Cut;
 use tokio::sync::{mpsc, oneshot};
 
+use super::dead_letters::DeadLetterSender;
+use super::gauges::Unsettled;
 use super::ports::{Commit, Consumers};
-use super::shard_task::Unsettled;
 
 /// Cuts that may wait for their shards.
 pub(super) const QUEUE: usize = 4;
@@ -18,7 +19,7 @@ pub(super) const QUEUE: usize = 4;
 pub(super) struct Checkpoint {
     /// Where every partition stood.
     pub(super) positions: Vec<Cut>,
-    /// What is owed behind those positions, by shard and by the dead-letter writer.
+    /// What each shard owes behind those positions.
     pub(super) owed: Vec<oneshot::Receiver<Unsettled>>,
     /// Who else wants to know, if anybody.
     pub(super) reply: Option<oneshot::Sender<Vec<Commit>>>,
@@ -27,6 +28,7 @@ pub(super) struct Checkpoint {
 pub(super) struct Settler {
     pub(super) inbox: mpsc::Receiver<Checkpoint>,
     pub(super) consumers: Arc<dyn Consumers>,
+    pub(super) dead: DeadLetterSender,
     pub(super) committed: HashMap<(TopicId, Partition), (Epoch, NextOffset)>,
 }
 
@@ -34,7 +36,10 @@ impl Settler {
     /// Runs until the router is gone.
     pub(super) async fn run(mut self) {
         while let Some(Checkpoint { positions, owed, reply }) = self.inbox.recv().await {
-            let Some(oldest) = oldest(owed).await else { continue };
+            let Some(mut oldest) = oldest(owed).await else { continue };
+            // Asked only now: a shard hands over what it gives up while it takes readings in.
+            let Some(dead) = self.dead.unacknowledged().await else { continue };
+            merge(&mut oldest, dead);
             let settled = positions.iter().filter_map(|cut| {
                 let next = cut.committable(oldest.get(&(cut.topic, cut.partition)).copied())?;
                 Some(Commit { topic: cut.topic, partition: cut.partition, epoch: cut.epoch, next })
@@ -63,10 +68,14 @@ impl Settler {
 async fn oldest(owed: Vec<oneshot::Receiver<Unsettled>>) -> Option<Unsettled> {
     let mut oldest = Unsettled::new();
     for unsettled in owed {
-        for (place, offset) in unsettled.await.ok()? {
-            let lowest = oldest.entry(place).or_insert(offset);
-            *lowest = offset.min(*lowest);
-        }
+        merge(&mut oldest, unsettled.await.ok()?);
     }
     Some(oldest)
+}
+
+fn merge(oldest: &mut Unsettled, more: Unsettled) {
+    for (place, offset) in more {
+        let lowest = oldest.entry(place).or_insert(offset);
+        *lowest = offset.min(*lowest);
+    }
 }

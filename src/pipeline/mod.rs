@@ -6,6 +6,7 @@ mod checkpoint;
 mod counts;
 mod dead_letters;
 mod envelope;
+mod gauges;
 pub mod lane;
 pub mod ports;
 mod router;
@@ -125,7 +126,7 @@ impl Pipeline {
         let Self { plan, settings, lanes, wake, counts, handle, inbox, shard_inboxes } = self;
         let Ports { consumers, publisher, executor, clock } = ports;
         let topics = plan.topics.len();
-        let (dead_gauges, dead_bytes) = (dead_letters::gauges(topics), dead_letters::gauges(topics));
+        let (dead_gauges, dead_bytes) = (gauges::gauges(topics), gauges::gauges(topics));
         let (dead, dead_writer) = dead_letters::writer(
             Arc::clone(&settings.dead_letter_topic),
             Arc::clone(&publisher),
@@ -147,7 +148,7 @@ impl Pipeline {
         let mut unsettled = vec![dead_gauges];
         let share = plan.stations.max.div_ceil(shard_inboxes.len());
         for (index, inbox) in shard_inboxes.into_iter().enumerate() {
-            let gauges = dead_letters::gauges(topics);
+            let gauges = gauges::gauges(topics);
             unsettled.push(Arc::clone(&gauges));
             let task = ShardTask {
                 shard: Shard::new(Arc::clone(&plan), share),
@@ -162,6 +163,7 @@ impl Pipeline {
         }
         let lanes =
             plan.topics().zip(lanes).map(|((topic, _), (_, receiver))| Lane::new(receiver, Decoder::new(&plan, topic)));
+        let settler = Settler { inbox: settler_inbox, consumers, dead: dead.clone(), committed: HashMap::new() };
         let router = Router {
             lanes: lanes.collect(),
             rounds: Rounds::new(settings.quotas),
@@ -178,7 +180,6 @@ impl Pipeline {
             flush_interval: settings.flush_interval,
             plan,
         };
-        let settler = Settler { inbox: settler_inbox, consumers, committed: HashMap::new() };
         stages.push(Stage { name: "dead-letters".to_owned(), task: Box::pin(dead_writer.run()) });
         stages.push(Stage { name: "router".to_owned(), task: Box::pin(router.run()) });
         stages.push(Stage { name: "settler".to_owned(), task: Box::pin(settler.run()) });

@@ -20,9 +20,10 @@ use tracing::{info, trace, warn};
 use super::checkpoint::Checkpoint;
 use super::counts::Counts;
 use super::dead_letters::{self, DeadLetter, DeadLetterSender};
+use super::gauges::Gauges;
 use super::lane::LaneReceiver;
 use super::ports::{Clock, Commit, LaneItem};
-use super::shard_task::{Gauges, Modes, Portion, ToShard};
+use super::shard_task::{Modes, Portion, ToShard};
 
 /// Records of one topic that may themselves be unsettled; at this many its lane stops.
 pub const MAX_UNSETTLED: usize = 100_000;
@@ -66,6 +67,8 @@ pub(super) struct Lane {
     head: VecDeque<RecordBatch>,
     decoder: Decoder,
     loaded: bool,
+    /// Whether the shards were told an event clock other than the wall clock.
+    behind: bool,
 }
 
 /// What stands at the head of a lane.
@@ -87,7 +90,7 @@ impl Head {
 
 impl Lane {
     pub(super) fn new(receiver: LaneReceiver, decoder: Decoder) -> Self {
-        Self { receiver, head: VecDeque::new(), decoder, loaded: false }
+        Self { receiver, head: VecDeque::new(), decoder, loaded: false, behind: false }
     }
 }
 
@@ -172,6 +175,7 @@ impl Router {
         self.bury(&readings, &modes).await;
         let newest = |partition| newest_timestamp(&source, partition);
         let event_clock = self.progress.event_clock(topic);
+        self.lanes[lane].behind = event_clock.is_some();
         self.distribute(Portion { topic, readings, modes, event_clock }).await;
         self.moved(topic, source.positions(), newest).await;
     }
@@ -215,6 +219,10 @@ impl Router {
         for position in positions {
             self.progress.moved(topic, *position, newest(position.partition));
         }
+        if self.lanes[topic.ix()].behind && self.progress.event_clock(topic).is_none() {
+            self.lanes[topic.ix()].behind = false;
+            self.tell_all(|| ToShard::CaughtUp(topic)).await;
+        }
         self.note_loaded(topic).await;
     }
 
@@ -245,17 +253,16 @@ impl Router {
         }
     }
 
-    /// Takes a consistent cut: positions as they stand, and after everything handed out so far what each shard and the
-    /// dead-letter writer still owe.
+    /// Takes a consistent cut: positions as they stand, and after everything handed out so far what each shard still
+    /// owes.
     async fn cut(&mut self, reply: Option<oneshot::Sender<Vec<Commit>>>) {
         let positions: Vec<Cut> = self.progress.cut();
-        let mut owed = Vec::with_capacity(self.shards.len() + 1);
+        let mut owed = Vec::with_capacity(self.shards.len());
         for shard in &self.shards {
             let (tell, told) = oneshot::channel();
             drop(shard.send(ToShard::Cut(tell)).await);
             owed.push(told);
         }
-        owed.push(self.dead.cut().await);
         drop(self.checkpoints.send(Checkpoint { positions, owed, reply }).await);
     }
 

@@ -18,7 +18,8 @@ use super::dead_letters::{DeadLetter, DeadLetterSender};
 use super::envelope;
 use super::ports::{CallOutcome, Clock, Executor, PublishError, Publisher};
 
-/// Runs of the whole service that may be between their start and their last acknowledgement.
+/// Runs of one module that may be between their start and their last acknowledgement. Per module, so that one whose
+/// output topic cannot be written holds up itself alone.
 const IN_FLIGHT: usize = 10_000;
 
 /// How one module is run.
@@ -38,14 +39,20 @@ pub struct RunSettings {
 
 /// Everything a run needs.
 pub(super) struct Runs {
-    modules: Vec<(RunSettings, Arc<Semaphore>)>,
-    in_flight: Arc<Semaphore>,
+    modules: Vec<Room>,
     plan: Arc<Plan>,
     executor: Arc<dyn Executor>,
     publisher: Arc<dyn Publisher>,
     dead: DeadLetterSender,
     clock: Arc<dyn Clock>,
     counts: Arc<Counts>,
+}
+
+/// The room one module has.
+struct Room {
+    settings: RunSettings,
+    calls: Arc<Semaphore>,
+    in_flight: Arc<Semaphore>,
 }
 
 /// Leave to start one run of a module.
@@ -64,18 +71,19 @@ impl Runs {
         clock: Arc<dyn Clock>,
         counts: Arc<Counts>,
     ) -> Self {
-        let modules = settings.into_iter().map(|settings| {
-            let calls = Arc::new(Semaphore::new(settings.concurrency.max(1)));
-            (settings, calls)
+        let modules = settings.into_iter().map(|settings| Room {
+            calls: Arc::new(Semaphore::new(settings.concurrency.max(1))),
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
+            settings,
         });
-        let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
-        Self { modules: modules.collect(), in_flight, plan, executor, publisher, dead, clock, counts }
+        Self { modules: modules.collect(), plan, executor, publisher, dead, clock, counts }
     }
 
     /// Waits until a run of `module` may start.
     pub(super) async fn admit(&self, module: ModuleId) -> Permit {
-        let run = acquire(&self.in_flight).await;
-        let call = acquire(&self.modules[module.ix()].1).await;
+        let Room { calls, in_flight, .. } = &self.modules[module.ix()];
+        let run = acquire(in_flight).await;
+        let call = acquire(calls).await;
         Permit { call, run }
     }
 
@@ -84,7 +92,7 @@ impl Runs {
         let Invocation { run, input } = invocation;
         let input = Arc::new(input);
         let Permit { mut call, run: _in_flight } = permit;
-        let (settings, calls) = &self.modules[run.module.ix()];
+        let Room { settings, calls, .. } = &self.modules[run.module.ix()];
         self.counts.add_input();
         let mut attempt = 1;
         loop {
@@ -118,7 +126,7 @@ impl Runs {
 
     /// Publishes every result and waits for all of them; one that is refused does not hold the others up.
     async fn publish(&self, module: ModuleId, input: &ModuleInput, attempt: u32, outputs: Vec<Output>) {
-        let (settings, _) = &self.modules[module.ix()];
+        let settings = &self.modules[module.ix()].settings;
         let version = &self.plan.module(module).version;
         let sends = outputs.iter().map(|output| {
             let record = envelope::result(&settings.output_topic, input, version, attempt, output);

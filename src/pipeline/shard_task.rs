@@ -1,15 +1,14 @@
 //! One task per shard: it alone drives that shard's [`Shard`] value. It takes readings in, starts runs as modules have
 //! room, and answers when it is asked where it stands. It never waits for a module.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use hashbrown::HashMap;
 use quorate_core::decode::Readings;
 use quorate_core::ident::{Millis, ModuleId, Offset, Partition, TopicId};
 use quorate_core::plan::Plan;
@@ -19,6 +18,7 @@ use quorate_core::shard::{Mode, RunId, Shard};
 use tokio::sync::{mpsc, oneshot};
 
 use super::dead_letters::{DeadLetter, DeadLetterSender};
+use super::gauges::{Gauges, Unsettled};
 use super::ports::Clock;
 use super::runs::{Permit, Runs};
 
@@ -35,6 +35,8 @@ pub(super) enum ToShard {
     Apply(Arc<Portion>, Vec<u32>),
     /// A topic is loaded.
     Loaded(TopicId),
+    /// A topic has been read to its end: its windows measure expiry by the wall clock from here on.
+    CaughtUp(TopicId),
     /// Everything sent before this has been applied; what is still unsettled?
     Cut(oneshot::Sender<Unsettled>),
     /// How many stations are there, and how many complete?
@@ -81,9 +83,6 @@ impl Modes {
     }
 }
 
-/// Per partition the lowest offset whose effect is not settled.
-pub(super) type Unsettled = HashMap<(TopicId, Partition), Offset>;
-
 /// Stations known to a shard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Census {
@@ -94,9 +93,6 @@ pub struct Census {
     /// Runs that are delayed, ready or in flight.
     pub open_runs: usize,
 }
-
-/// Records that are themselves unsettled, per topic; one writer per entry, read by the router.
-pub(super) type Gauges = Arc<[AtomicUsize]>;
 
 pub(super) struct ShardTask {
     pub(super) shard: Shard,
@@ -153,6 +149,7 @@ impl ShardTask {
     async fn told(&mut self, told: ToShard, pending: &mut Pending) {
         match told {
             ToShard::Apply(portion, rows) => self.apply(&portion, rows).await,
+            ToShard::CaughtUp(topic) => self.shard.set_event_clock(topic, None),
             ToShard::Loaded(topic) => self.shard.topic_loaded(topic, self.clock.now()),
             // Whoever asked may have given up waiting.
             ToShard::Cut(reply) => drop(reply.send(self.shard.oldest_unsettled())),

@@ -1,6 +1,6 @@
 //! Module threads: modules run here and nowhere else, so that one that computes, blocks, hangs or panics costs its own
 //! call. A thread past its deadline is abandoned, counted and replaced; at most four per module, then calls of that
-//! module fail at once until one of its threads comes back.
+//! module fail at once until one of its threads comes back. No module may hold every thread.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,12 +34,19 @@ pub struct RegisteredModule {
 
 /// Runs modules on threads of their own.
 pub struct ModuleThreads {
-    modules: Vec<(RegisteredModule, Arc<AtomicUsize>)>,
+    modules: Vec<Entry>,
     /// One permit per thread that takes calls.
     free: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Worker>>>,
     /// Where modules that only wait share one thread.
     waiting: Option<Runtime>,
+}
+
+/// One module, the threads it may hold at the same time, and those it has lost.
+struct Entry {
+    registered: RegisteredModule,
+    share: Semaphore,
+    lost: Arc<AtomicUsize>,
 }
 
 /// One thread and the way to give it a call. It ends when the sender is dropped.
@@ -54,7 +61,8 @@ struct Call {
 }
 
 impl ModuleThreads {
-    /// `threads` threads for modules that compute, and one for those that only wait, if there are any.
+    /// `threads` threads for modules that compute, at least one for each, and one for those that only wait, if there
+    /// are any.
     ///
     /// # Errors
     /// When the operating system refuses a thread.
@@ -66,23 +74,21 @@ impl ModuleThreads {
         } else {
             None
         };
-        let threads = threads.max(1);
+        let computing = modules.iter().filter(|registered| !registered.module.waits()).count().max(1);
+        let threads = threads.max(computing);
+        let share = threads - (computing - 1);
         let idle = (0..threads).map(|_| Worker::start()).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
-            modules: modules.into_iter().map(|module| (module, Arc::default())).collect(),
+            modules: modules.into_iter().map(|registered| Entry::new(registered, share)).collect(),
             free: Arc::new(Semaphore::new(threads)),
             idle: Arc::new(Mutex::new(idle)),
             waiting,
         })
     }
 
-    async fn compute(
-        &self,
-        registered: &RegisteredModule,
-        lost: &Arc<AtomicUsize>,
-        input: Arc<ModuleInput>,
-    ) -> CallOutcome {
-        let Ok(_thread) = self.free.acquire().await else {
+    async fn compute(&self, entry: &Entry, input: Arc<ModuleInput>) -> CallOutcome {
+        let Entry { registered, share, lost } = entry;
+        let (Ok(_share), Ok(_thread)) = (share.acquire().await, self.free.acquire().await) else {
             return CallOutcome::Failed("module threads are closed".to_owned());
         };
         if lost.load(Ordering::Acquire) >= MAX_ABANDONED {
@@ -136,11 +142,17 @@ impl ModuleThreads {
 #[async_trait]
 impl Executor for ModuleThreads {
     async fn call(&self, module: ModuleId, input: Arc<ModuleInput>) -> CallOutcome {
-        let (registered, lost) = &self.modules[module.ix()];
+        let entry = &self.modules[module.ix()];
         match &self.waiting {
-            Some(runtime) if registered.module.waits() => self.wait(registered, runtime, input).await,
-            _ => self.compute(registered, lost, input).await,
+            Some(runtime) if entry.registered.module.waits() => self.wait(&entry.registered, runtime, input).await,
+            _ => self.compute(entry, input).await,
         }
+    }
+}
+
+impl Entry {
+    fn new(registered: RegisteredModule, share: usize) -> Self {
+        Self { registered, share: Semaphore::new(share), lost: Arc::default() }
     }
 }
 
@@ -206,4 +218,135 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use quorate_core::contract::{InputHash, Quality};
+    use quorate_core::ident::{Millis, Station};
+
+    use super::*;
+
+    /// A module that does what the station's name says.
+    struct Obedient {
+        waits: bool,
+        gate: Arc<Barrier>,
+    }
+
+    #[async_trait]
+    impl Module for Obedient {
+        fn name(&self) -> &'static str {
+            "obedient"
+        }
+
+        fn waits(&self) -> bool {
+            self.waits
+        }
+
+        async fn invoke(&self, input: &ModuleInput) -> Result<Vec<Output>, ModuleError> {
+            match input.station.as_str() {
+                "panic" => panic!("as told"),
+                "block" => {
+                    self.gate.wait();
+                    Ok(Vec::new())
+                }
+                "hang" => std::future::pending().await,
+                "thread" => Ok(vec![Output::json(&thread::current().name())?]),
+                _ => Ok(vec![Output::json(&1)?]),
+            }
+        }
+    }
+
+    fn input(station: &str) -> Arc<ModuleInput> {
+        let quality = Quality {
+            complete: true,
+            total_topics: 0,
+            available_topics: Vec::new(),
+            missing_topics: Vec::new(),
+            stale_topics: Vec::new(),
+            availability_ratio: 1.0,
+        };
+        Arc::new(ModuleInput {
+            at: Millis(0),
+            module: Arc::from("obedient"),
+            station: Station::from(station),
+            inputs: Vec::new(),
+            quality,
+            lineage: Vec::new(),
+            input_hash: InputHash(0),
+        })
+    }
+
+    fn threads(waits: bool, parties: usize, timeout: Duration) -> (ModuleThreads, Arc<Barrier>) {
+        let gate = Arc::new(Barrier::new(parties));
+        let module = Arc::new(Obedient { waits, gate: Arc::clone(&gate) });
+        let threads = ModuleThreads::new(vec![RegisteredModule { module, timeout }], 2).expect("threads");
+        (threads, gate)
+    }
+
+    const M: ModuleId = ModuleId(0);
+
+    #[tokio::test]
+    async fn a_panic_costs_its_own_call() {
+        for waits in [false, true] {
+            let (threads, _) = threads(waits, 1, Duration::from_secs(30));
+            assert_eq!(threads.call(M, input("panic")).await, CallOutcome::Panicked("as told".to_owned()));
+            assert!(matches!(threads.call(M, input("fine")).await, CallOutcome::Returned(_)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_module_never_runs_on_the_runtime_that_called_it() {
+        let (computing, _) = threads(false, 1, Duration::from_secs(30));
+        let (waiting, _) = threads(true, 1, Duration::from_secs(30));
+        for (threads, name) in [(computing, "\"module\""), (waiting, "\"module-waits\"")] {
+            let CallOutcome::Returned(outputs) = threads.call(M, input("thread")).await else { panic!("no result") };
+            assert_eq!(outputs[0].as_json(), name);
+        }
+    }
+
+    #[tokio::test]
+    async fn blocked_threads_are_replaced_up_to_four_and_counted_until_they_come_back() {
+        let (threads, gate) = threads(false, MAX_ABANDONED + 1, Duration::from_millis(50));
+        for _ in 0..MAX_ABANDONED {
+            assert!(matches!(threads.call(M, input("block")).await, CallOutcome::TimedOut(_)));
+        }
+        assert!(matches!(threads.call(M, input("fine")).await, CallOutcome::Failed(_)), "four threads are stuck");
+        gate.wait();
+        while threads.modules[0].lost.load(Ordering::Acquire) > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(threads.call(M, input("fine")).await, CallOutcome::Returned(_)));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_module_holds_every_thread() {
+        let gate = Arc::new(Barrier::new(4));
+        let module = Arc::new(Obedient { waits: false, gate: Arc::clone(&gate) });
+        let registered = RegisteredModule { module, timeout: Duration::from_secs(30) };
+        let threads = ModuleThreads::new(vec![registered.clone(), registered], 4).expect("threads");
+        let threads = Arc::new(threads);
+        let block = |_| {
+            let threads = Arc::clone(&threads);
+            tokio::spawn(async move { threads.call(M, input("block")).await })
+        };
+        let blocked: Vec<_> = (0..3).map(block).collect();
+        while threads.modules[0].share.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(threads.call(ModuleId(1), input("fine")).await, CallOutcome::Returned(_)));
+        tokio::task::block_in_place(|| gate.wait());
+        for call in blocked {
+            assert!(matches!(call.await, Ok(CallOutcome::Returned(_))));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_module_that_only_waits_is_cancelled_at_its_deadline() {
+        let (threads, _) = threads(true, 1, Duration::from_millis(50));
+        assert!(matches!(threads.call(M, input("hang")).await, CallOutcome::TimedOut(_)));
+        assert!(matches!(threads.call(M, input("fine")).await, CallOutcome::Returned(_)));
+    }
 }

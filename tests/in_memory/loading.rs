@@ -110,3 +110,39 @@ async fn a_topic_that_cannot_be_read_is_no_longer_waited_for_after_a_minute() {
     assert_eq!(n.stations(), ["S1"]);
     world.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_backlog_expires_by_its_own_time_and_a_topic_read_to_its_end_by_the_wall_clock() {
+    let config = r#"
+[kafka]
+bootstrap_servers = ["localhost:9092"]
+[kafka.consumer]
+group_id = "test"
+multi_consumer_mode = true
+[topics.DEVICE]
+station = "/s"
+window = { kind = "per_key", key = "/d", expire = "10m" }
+[topics.TICK]
+station = "/s"
+[modules.m]
+enabled = true
+requires = ["DEVICE"]
+optional = ["TICK"]
+trigger = { on = ["TICK"] }
+"#;
+    let module = Scripted::new("m", |_| Reply::Echo);
+    let mut world = World::new(config, vec![module.clone()]);
+    world.assign("TICK", 0, 0, 0, 0).await;
+    world.assign("DEVICE", 0, 0, 0, 2).await;
+    world.pass(3_600_000).await;
+    world.send("DEVICE", &[r#"{"s":"S1","d":"D1"}"#]).await;
+    world.send("TICK", &[r#"{"s":"S1"}"#]).await;
+    world.pass(1_000).await;
+    assert_eq!(module.stations(), ["S1"], "an hour old by the wall clock, but the newest of its backlog");
+    world.send("DEVICE", &[r#"{"s":"S1","d":"D2"}"#]).await;
+    world.pass(1_000).await;
+    world.send("TICK", &[r#"{"s":"S1"}"#]).await;
+    world.pass(1_000).await;
+    assert_eq!(module.stations(), ["S1"], "read to its end: what is an hour old has left");
+    world.stop().await;
+}

@@ -1,5 +1,6 @@
 //! Turns one element of a record into a reading, or says why it cannot be one.
 
+use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer};
 use serde_json::Value;
 
@@ -9,7 +10,7 @@ use super::readings::{BodyRow, CellRow, DeadRecord, ReadingRow, Readings, Span};
 use super::skip::Guard;
 use super::trie::{Slot, Trie};
 use crate::ident::Millis;
-use crate::plan::{Pointer, RecordsPointer, Scope, Step, TimeField, TopicPlan, WindowPlan};
+use crate::plan::{Pointer, RecordsPointer, Scope, Step, TimeField, TopicPlan, WindowPlan, array_index};
 use crate::provenance::station_hash;
 
 /// Decodes the elements of one topic. Its scratch space is reused from element to element.
@@ -259,10 +260,14 @@ fn number(captured: Captured) -> Option<f64> {
     }
 }
 
-/// The JSON of one element of a payload, for its dead letter. `pointers` are the topic's `records`.
+/// The JSON of one element of a payload that was decoded before, for its dead letter. `pointers` are the topic's
+/// `records`.
 #[must_use]
 pub fn element_json(pointers: &[RecordsPointer], payload: &[u8], element: u32) -> Option<String> {
-    let message: Value = serde_json::from_slice(payload).ok()?;
+    let mut json = serde_json::Deserializer::from_slice(payload);
+    // Decoding has admitted the depth of this payload, and its limit is not the parser's own.
+    json.disable_recursion_limit();
+    let message = Value::deserialize(&mut json).ok()?;
     let mut found = Vec::new();
     pointers.iter().find(|pointer| {
         found.clear();
@@ -289,7 +294,7 @@ fn collect<'v>(value: &'v Value, steps: &[Step], found: &mut Vec<Option<&'v Valu
             entries.get(&**key).is_some_and(|value| collect(value, rest, found))
         }
         (Step::Key(key), Value::Array(items)) => {
-            let item = key.parse::<usize>().ok().and_then(|index| items.get(index));
+            let item = array_index(key).and_then(|index| items.get(index));
             item.is_some_and(|value| collect(value, rest, found))
         }
         _ => false,

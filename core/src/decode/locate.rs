@@ -11,7 +11,7 @@ use super::element::{ElementDecoder, Place};
 use super::readings::{DeadRecord, Readings};
 use super::skip::{Guard, Skip};
 use crate::ident::Millis;
-use crate::plan::Step;
+use crate::plan::{Step, array_index};
 
 /// The walk through one record: what decodes its elements, where they go, and how many there were.
 pub(super) struct Walk<'a> {
@@ -147,7 +147,7 @@ impl<'de> Visitor<'de> for Locate<'_, '_> {
         let Some((step, rest)) = steps.split_first() else { return Ok(false) };
         let index = match step {
             Step::Each => None,
-            Step::Key(key) => Some(key.parse::<usize>().ok()),
+            Step::Key(key) => Some(array_index(key)),
         };
         let mut found = index.is_none();
         let mut count = 0;

@@ -69,9 +69,11 @@ impl Steps {
         if step_ms <= 0 || (step_ms > DAY_MS && step_ms % DAY_MS != 0) {
             return None;
         }
-        // A winter's day: daylight saving must not decide where hours begin.
-        let winter = Timestamp::from_second(946_684_800).ok()?;
-        let offset_ms = i64::from(clock.zone().to_offset(winter).seconds()) * 1000;
+        // Daylight saving must not decide where hours begin, and either half of a year may have it. A recent year,
+        // because zones have moved by parts of an hour (Colombo in 2006).
+        let [january, july] = [1_735_689_600, 1_751_328_000].map(Timestamp::from_second);
+        let offset = |moment| clock.zone().to_offset(moment).seconds();
+        let offset_ms = i64::from(offset(january.ok()?).min(offset(july.ok()?))) * 1000;
         Some(Self { step_ms, clock, offset_ms })
     }
 
@@ -139,6 +141,16 @@ mod tests {
         let kolkata = steps(3_600_000, "Asia/Kolkata");
         let start = kolkata.start(kolkata.number(Millis(1_762_225_500_000)));
         assert_eq!(kolkata.clock().print(start).as_deref(), Some("2025-11-04 08:00:00"));
+    }
+
+    #[test]
+    fn an_hour_begins_on_the_local_hour_of_today_and_of_standard_time() {
+        let colombo = steps(3_600_000, "Asia/Colombo");
+        let start = colombo.start(colombo.number(Millis(1_762_225_500_000)));
+        assert_eq!(colombo.clock().print(start).as_deref(), Some("2025-11-04 08:00:00"));
+        let sydney = steps(6 * 3_600_000, "Australia/Sydney");
+        let winter = sydney.start(sydney.number(Millis(1_751_328_000_000)));
+        assert_eq!(sydney.clock().print(winter).as_deref(), Some("2025-07-01 06:00:00"));
     }
 
     #[test]

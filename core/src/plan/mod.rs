@@ -8,6 +8,7 @@ mod time;
 use std::sync::Arc;
 
 pub use grid::{Column, Fill, GridPlan, Steps};
+pub(crate) use pointer::array_index;
 pub use pointer::{Pointer, PointerError, RecordsPointer, Step};
 pub use time::{TimeError, TimeField, WallClock};
 
@@ -178,12 +179,10 @@ pub struct StationLimits {
     pub max: usize,
     /// First appearances per minute of the clock, likewise.
     pub new_per_minute: usize,
-    /// A station with nothing but global readings for so long is forgotten, in milliseconds.
-    pub forget_after_ms: i64,
 }
 
 impl Default for StationLimits {
     fn default() -> Self {
-        Self { max: 1_000_000, new_per_minute: 100_000, forget_after_ms: 400 * 86_400_000 }
+        Self { max: 1_000_000, new_per_minute: 100_000 }
     }
 }

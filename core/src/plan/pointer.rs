@@ -81,6 +81,13 @@ pub enum PointerError {
     BadEscape,
 }
 
+/// The array index a step means; none for a step that is no index, such as one with a sign or a leading zero
+/// (RFC 6901, section 4).
+pub(crate) fn array_index(step: &str) -> Option<usize> {
+    let is_index = step == "0" || (!step.starts_with('0') && step.bytes().all(|byte| byte.is_ascii_digit()));
+    if is_index { step.parse().ok() } else { None }
+}
+
 fn split(text: &str) -> Result<Vec<Box<str>>, PointerError> {
     if text.is_empty() {
         return Ok(Vec::new());
@@ -125,6 +132,14 @@ mod tests {
         assert_eq!(Pointer::parse("stationId"), Err(PointerError::NoSlash));
         assert_eq!(Pointer::parse("/a~2"), Err(PointerError::BadEscape));
         assert_eq!(Pointer::parse("/a~"), Err(PointerError::BadEscape));
+    }
+
+    #[test]
+    fn an_index_has_neither_sign_nor_leading_zero() {
+        assert_eq!(["0", "10"].map(array_index), [Some(0), Some(10)]);
+        for step in ["", "01", "00", "+1", "-1", "-", "1 ", "x", "99999999999999999999"] {
+            assert_eq!(array_index(step), None, "{step}");
+        }
     }
 
     #[test]

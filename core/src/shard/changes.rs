@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::station::StationState;
-use crate::ident::{Millis, Station, TopicId};
+use crate::ident::{Station, TopicId};
 use crate::provenance::station_hash;
 use crate::window::WindowState;
 
@@ -80,7 +80,7 @@ impl Shard {
 
     /// Takes windows back in that [`Shard::take_changes`] gave out. Makes nothing due, and nothing of it counts as
     /// changed. Windows of topics that the plan no longer has are passed over.
-    pub fn restore(&mut self, changes: &Changes, now: Millis) {
+    pub fn restore(&mut self, changes: &Changes) {
         for slot in &changes.slots {
             let (Some(topic), Some(state)) = (self.plan.topic_id(&slot.topic), &slot.state) else { continue };
             let of = &mut self.topics[topic.ix()];
@@ -88,7 +88,7 @@ impl Shard {
                 (Place::Global, Some(window)) => window.restore(&of.windows, state),
                 (Place::Station(id), None) => {
                     let hash = station_hash(id.as_str());
-                    if let Some((station, _)) = self.find_or_admit(id.as_str(), hash, now) {
+                    if let Some(station) = self.find_or_readmit(id.as_str(), hash) {
                         let of = &self.topics[topic.ix()];
                         self.stations[station as usize].windows[topic.ix()].restore(&of.windows, state);
                     }

@@ -4,9 +4,7 @@
 //! record that changed something stays unsettled, because reading that one again is enough to make the run due again.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet, VecDeque};
-
-use hashbrown::HashMap;
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 
 use super::Mode;
 use super::station::StationState;

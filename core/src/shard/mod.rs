@@ -9,10 +9,10 @@ mod changes;
 mod due;
 mod station;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashTable;
 
 pub use assemble::Incomplete;
 pub use changes::{Changes, Place, SlotChange};
@@ -313,25 +313,35 @@ impl Shard {
                 self.greet(station);
             }
             if changed {
-                self.change(station, origin, mode, now);
+                self.note_change(station, origin, mode);
             }
-            if is_new && mode == Mode::Live {
-                for module in (0..self.modules.len()).filter_map(|ix| u16::try_from(ix).ok()).map(ModuleId) {
-                    self.consider(station, module, Some(origin), now);
-                }
+            if mode == Mode::Live {
+                self.consider_touched(Touched { station, changed, is_new }, origin, now);
             }
         }
         self.touched = touched;
     }
 
-    /// A changed window makes the modules that read it due.
-    fn change(&mut self, station: u32, origin: Origin, mode: Mode, now: Millis) {
-        for at in 0..self.topics[origin.topic.ix()].readers.len() {
-            let (module, triggers) = self.topics[origin.topic.ix()].readers[at];
+    /// A changed window is a change for the modules that it triggers.
+    fn note_change(&mut self, station: u32, origin: Origin, mode: Mode) {
+        for &(module, triggers) in &self.topics[origin.topic.ix()].readers {
             if triggers {
                 self.due.note_change(&mut self.stations[station as usize], station, module, origin, mode);
             }
-            if mode == Mode::Live {
+        }
+    }
+
+    /// Considers, by name, the modules that read what changed; for a new station all, because what is global is new
+    /// to it too.
+    fn consider_touched(&mut self, touched: Touched, origin: Origin, now: Millis) {
+        let Touched { station, changed, is_new } = touched;
+        if is_new {
+            for module in (0..self.modules.len()).filter_map(|ix| u16::try_from(ix).ok()).map(ModuleId) {
+                self.consider(station, module, Some(origin), now);
+            }
+        } else if changed {
+            for at in 0..self.topics[origin.topic.ix()].readers.len() {
+                let (module, _) = self.topics[origin.topic.ix()].readers[at];
                 self.consider(station, module, Some(origin), now);
             }
         }

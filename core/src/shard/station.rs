@@ -51,10 +51,24 @@ impl Shard {
         }
     }
 
+    /// The station called `id`, whose state was kept: it is not new, however many of them come back at once.
+    pub(super) fn find_or_readmit(&mut self, id: &str, hash: u64) -> Option<u32> {
+        let found = self.by_id.find(hash, |&station| self.stations[station as usize].id.as_str() == id);
+        match found {
+            Some(&station) => Some(station),
+            None if self.stations.len() >= self.limit => None,
+            None => Some(self.insert(id, hash)),
+        }
+    }
+
     fn admit(&mut self, id: &str, hash: u64, now: Millis) -> Option<u32> {
         if self.stations.len() >= self.limit || !self.newcomers.admit(self.plan.stations.new_per_minute, now) {
             return None;
         }
+        Some(self.insert(id, hash))
+    }
+
+    fn insert(&mut self, id: &str, hash: u64) -> u32 {
         let station = self.station_count();
         self.stations.push(StationState {
             id: id.into(),
@@ -66,7 +80,7 @@ impl Shard {
         });
         let stations = &self.stations;
         self.by_id.insert_unique(hash, station, |&other| station_hash(stations[other as usize].id.as_str()));
-        Some(station)
+        station
     }
 
     /// The window of a topic as a station sees it: its own, or the one all stations share.

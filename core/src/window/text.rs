@@ -6,7 +6,7 @@ use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use crate::contract::Reading;
-use crate::plan::{Pointer, Scope, TopicPlan, WindowPlan};
+use crate::plan::{Pointer, Scope, TopicPlan, WindowPlan, array_index};
 
 /// One reading's JSON. On the hot path a newer reading is copied over an older one and nothing else happens; parsing
 /// waits until a module is to see it.
@@ -99,7 +99,7 @@ impl Projection {
 fn at<'v>(value: &'v Value, pointer: &Pointer) -> Option<&'v Value> {
     pointer.steps().iter().try_fold(value, |value, step| match value {
         Value::Object(entries) => entries.get(&**step),
-        Value::Array(items) => step.parse::<usize>().ok().and_then(|index| items.get(index)),
+        Value::Array(items) => array_index(step).and_then(|index| items.get(index)),
         _ => None,
     })
 }

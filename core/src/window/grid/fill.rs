@@ -30,14 +30,20 @@ pub(super) fn fill(values: &mut [f64], fill: Fill, max_gap: Option<i64>) {
 #[expect(clippy::cast_precision_loss, reason = "a grid has far fewer steps than 2^52")]
 fn between(values: &mut [f64], left: usize, right: usize, fill: Fill) {
     let (from, to) = (values[left], values[right]);
-    for at in left + 1..right {
-        values[at] = match fill {
+    for (at, value) in values.iter_mut().enumerate().take(right).skip(left + 1) {
+        *value = match fill {
             Fill::Zero => 0.0,
             Fill::Missing => f64::NAN,
             Fill::Forward => from,
-            Fill::Linear => from + (to - from) * ((at - left) as f64 / (right - left) as f64),
+            Fill::Linear => between_at(from, to, (at - left) as f64 / (right - left) as f64),
         };
     }
+}
+
+/// The value at `part` of the way. The distance of two finite numbers need not be finite; the value between them is.
+fn between_at(from: f64, to: f64, part: f64) -> f64 {
+    let way = to - from;
+    if way.is_finite() { from + way * part } else { from * (1.0 - part) + to * part }
 }
 
 #[cfg(test)]
@@ -59,6 +65,12 @@ mod tests {
         assert_eq!(filled(&values, Fill::Forward, None), [2.0, 2.0, 2.0, 2.0, 8.0, 8.0].map(Some));
         assert_eq!(filled(&values, Fill::Linear, None), [2.0, 2.0, 4.0, 6.0, 8.0, 8.0].map(Some));
         assert_eq!(filled(&values, Fill::Missing, None), [None, Some(2.0), None, None, Some(8.0), None]);
+    }
+
+    #[test]
+    fn between_the_largest_numbers_there_is_a_number() {
+        let got = filled(&[-1.7e308, GAP, 1.7e308], Fill::Linear, None);
+        assert_eq!(got, [Some(-1.7e308), Some(0.0), Some(1.7e308)]);
     }
 
     #[test]

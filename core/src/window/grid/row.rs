@@ -134,16 +134,20 @@ impl Row {
         owners.chain(self.empty.map(|(time, origin)| (time, origin, None)))
     }
 
-    /// What the reading at `owner` owns of one series: its place in the arrays, and its values with NaN elsewhere.
-    pub(super) fn owned_cell(&self, owner: u32, series: usize, width: usize) -> Option<(u32, Vec<f64>)> {
-        let cells = self.cells.get(series * width..(series + 1) * width)?;
-        let index = cells.iter().find(|cell| cell.owner == owner)?.index;
-        Some((index, owned_values(cells, owner)))
+    /// What the reading at `owner` owns of one series: for each place in its arrays the values from there, with NaN
+    /// elsewhere. A reading may name a series more than once and own a column from each place.
+    pub(super) fn owned_cells(&self, owner: u32, series: usize, width: usize) -> Vec<(u32, Vec<f64>)> {
+        let cells = self.cells.get(series * width..(series + 1) * width).unwrap_or_default();
+        let mut places: Vec<u32> = cells.iter().filter(|cell| cell.owner == owner).map(|cell| cell.index).collect();
+        places.sort_unstable();
+        places.dedup();
+        let from = |place| owned_values(cells, |cell| cell.owner == owner && cell.index == place);
+        places.into_iter().map(|place| (place, from(place))).collect()
     }
 
     /// What the reading at `owner` owns of the totals, with NaN elsewhere.
     pub(super) fn owned_totals(&self, owner: u32) -> Vec<f64> {
-        owned_values(&self.totals, owner)
+        owned_values(&self.totals, |cell| cell.owner == owner)
     }
 
     /// Moves series to the numbers in `moved`; those without one are gone.
@@ -201,6 +205,6 @@ impl Row {
     }
 }
 
-fn owned_values(cells: &[Cell], owner: u32) -> Vec<f64> {
-    cells.iter().map(|cell| if cell.owner == owner { cell.value } else { f64::NAN }).collect()
+fn owned_values(cells: &[Cell], is_owned: impl Fn(&Cell) -> bool) -> Vec<f64> {
+    cells.iter().map(|cell| if is_owned(cell) { cell.value } else { f64::NAN }).collect()
 }

@@ -50,7 +50,7 @@ impl GridWindow {
     }
 
     /// Live series by first appearance: oldest step first, then by reading, then by place in its arrays.
-    fn order(&self) -> Vec<usize> {
+    pub(super) fn order(&self) -> Vec<usize> {
         let mut placed = vec![false; self.names.len()];
         let mut order = Vec::new();
         let mut here = Vec::new();

@@ -1,26 +1,25 @@
 //! Dead letters: what is given up goes to the dead-letter topic with its reason and origin, and nothing behind it is
 //! committed before it is acknowledged there.
 
-use std::collections::BTreeMap;
+mod letter;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use quorate_core::contract::ModuleInput;
-use quorate_core::decode::{DeadRecord, Readings, Reason, element_json};
-use quorate_core::ident::{Millis, TopicId};
-use quorate_core::plan::Plan;
+use quorate_core::ident::TopicId;
 use quorate_core::provenance::Origin;
-use quorate_core::shard::DeadReading;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 use super::counts::Counts;
-use super::ports::{OutgoingRecord, PublishError, Publisher};
-use super::shard_task::{Gauges, Unsettled};
+use super::gauges::{Gauges, Unsettled};
+use super::ports::{PublishError, Publisher};
+pub(super) use letter::DeadLetter;
 
 /// Lists of dead letters that may wait to be taken over by the writer, which never makes them wait for Kafka.
 const QUEUE: usize = 1024;
@@ -30,103 +29,6 @@ const IN_FLIGHT: usize = 1000;
 
 /// Bytes of dead letters of one topic at which its lane stops.
 pub(super) const MAX_BYTES: usize = 64 << 20;
-
-/// Something given up, ready to be written.
-#[derive(Clone, Debug)]
-pub(super) struct DeadLetter {
-    origin: Option<Origin>,
-    reason: Reason,
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: Vec<(&'static str, Vec<u8>)>,
-}
-
-impl DeadLetter {
-    /// A record, or one element of it, that could not be decoded.
-    pub(super) fn of_record(plan: &Plan, readings: &Readings, dead: &DeadRecord, at: Millis) -> Self {
-        Self::from_source(plan, readings, dead.record, dead.element, dead.reason, &dead.detail, at)
-    }
-
-    /// A reading that a shard gave up; none when the batch has no such record.
-    pub(super) fn of_reading(plan: &Plan, readings: &Readings, dead: &DeadReading) -> Option<Self> {
-        let source = readings.source();
-        let is_it = |row: &quorate_core::record::RecordRow| {
-            row.partition == dead.origin.partition && row.offset == dead.origin.offset
-        };
-        let record = u32::try_from(source.rows().iter().position(is_it)?).ok()?;
-        let at = source.rows()[record as usize].timestamp;
-        Some(Self::from_source(plan, readings, record, dead.element, dead.reason, "", at))
-    }
-
-    /// A run that failed for good: its value is the assembled input.
-    pub(super) fn of_run(input: &ModuleInput, reason: Reason, detail: String, attempts: u32, at: Millis) -> Self {
-        let mut headers = vec![
-            ("quorate-module", input.module.as_bytes().to_vec()),
-            ("quorate-station", input.station.as_str().as_bytes().to_vec()),
-            ("quorate-input-hash", input.input_hash.to_string().into_bytes()),
-        ];
-        headers.extend(common(reason, &detail, attempts, at));
-        Self {
-            origin: None,
-            reason,
-            key: Some(input.station.as_str().as_bytes().to_vec()),
-            value: Some(input.to_json().into_bytes()),
-            headers,
-        }
-    }
-
-    fn from_source(
-        plan: &Plan,
-        readings: &Readings,
-        record: u32,
-        element: Option<u32>,
-        reason: Reason,
-        detail: &str,
-        at: Millis,
-    ) -> Self {
-        let source = readings.source();
-        let row = &source.rows()[record as usize];
-        let topic = plan.topic(source.topic());
-        let payload = source.payload(row);
-        let value = match (element, payload) {
-            (Some(element), Some(payload)) => element_json(&topic.records, payload, element).map(String::into_bytes),
-            _ => payload.map(<[u8]>::to_vec),
-        };
-        let origin = Origin { topic: source.topic(), partition: row.partition, offset: row.offset };
-        let place = format!("{}/{}/{}", topic.name, row.partition, row.offset);
-        let mut headers = vec![("quorate-origin", place.into_bytes())];
-        if let Some(element) = element {
-            headers.push(("quorate-element", element.to_string().into_bytes()));
-        }
-        headers.extend(common(reason, detail, 1, at));
-        Self { origin: Some(origin), reason, key: source.key(row).map(<[u8]>::to_vec), value, headers }
-    }
-
-    fn cost(&self) -> usize {
-        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len) + 256
-    }
-
-    /// The record to produce; without its value when the broker found it too large.
-    fn record(&self, topic: &Arc<str>, truncated: bool) -> OutgoingRecord {
-        let mut headers = self.headers.clone();
-        let value = if truncated {
-            headers.push(("quorate-truncated", self.value.as_ref().map_or(0, Vec::len).to_string().into_bytes()));
-            Some(Vec::new())
-        } else {
-            self.value.clone()
-        };
-        OutgoingRecord { topic: Arc::clone(topic), key: self.key.clone(), value, headers }
-    }
-}
-
-fn common(reason: Reason, detail: &str, attempts: u32, at: Millis) -> [(&'static str, Vec<u8>); 4] {
-    [
-        ("quorate-reason", reason.as_str().as_bytes().to_vec()),
-        ("quorate-detail", detail.as_bytes().to_vec()),
-        ("quorate-at", at.0.to_string().into_bytes()),
-        ("quorate-attempts", attempts.to_string().into_bytes()),
-    ]
-}
 
 /// What the writer is told.
 enum ToWriter {
@@ -154,11 +56,11 @@ impl DeadLetterSender {
         }
     }
 
-    /// Asks for the lowest unacknowledged offsets once everything handed over before has been taken.
-    pub(super) async fn cut(&self) -> oneshot::Receiver<Unsettled> {
+    /// The lowest unacknowledged offsets among everything handed over before; none when the writer is gone.
+    pub(super) async fn unacknowledged(&self) -> Option<Unsettled> {
         let (reply, unsettled) = oneshot::channel();
-        drop(self.0.send(ToWriter::Cut(reply)).await);
-        unsettled
+        self.0.send(ToWriter::Cut(reply)).await.ok()?;
+        unsettled.await.ok()
     }
 
     /// Resolves once everything handed over is acknowledged.
@@ -177,7 +79,7 @@ pub(super) struct DeadLetterWriter {
     counts: Arc<Counts>,
     gauges: Gauges,
     bytes: Gauges,
-    waiting: std::collections::VecDeque<(DeadLetter, Option<oneshot::Sender<()>>)>,
+    waiting: VecDeque<(DeadLetter, Option<oneshot::Sender<()>>)>,
     sending: FuturesUnordered<BoxFuture<'static, Sent>>,
     /// Unacknowledged letters of records, by where the record stands.
     open: BTreeMap<Origin, usize>,
@@ -207,7 +109,7 @@ pub(super) fn writer(
         counts,
         gauges,
         bytes,
-        waiting: std::collections::VecDeque::new(),
+        waiting: VecDeque::new(),
         sending: FuturesUnordered::new(),
         open: BTreeMap::new(),
         drained: Vec::new(),
@@ -314,9 +216,4 @@ async fn send(
             }
         }
     }
-}
-
-/// As many gauges as the plan has topics, all 0.
-pub(super) fn gauges(topics: usize) -> Gauges {
-    (0..topics).map(|_| AtomicUsize::new(0)).collect()
 }

@@ -1,0 +1,145 @@
+//! What a shard gives out as changed, given back to an empty one, is the same shard as far as any module can see, and
+//! goes on as if nothing had happened.
+
+mod support;
+
+use proptest::prelude::*;
+use quorate_core::plan::Plan;
+use quorate_core::shard::Changes;
+use serde_json::json;
+use support::generated::{Record, Shards, asked_about, data_of, kinds, records};
+use support::live::{Live, Sent, json as json_of, sent};
+use support::{HOUR, T0, module, plan, topic};
+
+const END: i64 = T0 + 4 * HOUR;
+
+/// An empty shard that these changes were restored into, in order.
+fn restored(plan: &Plan, changes: &[Changes]) -> Shards {
+    let mut shards = Shards::new(plan, 1);
+    changes.iter().for_each(|changes| shards.lives[0].shard.restore(changes));
+    shards
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_restored_shard_gives_the_same_inputs_and_goes_on_the_same_way(
+        before in records(),
+        cut in any::<prop::sample::Index>(),
+        looked_at in any::<bool>(),
+    ) {
+        let sent: Vec<Sent> = before.iter().map(Record::sent).collect();
+        let (first, then) = sent.split_at(if sent.is_empty() { 0 } else { cut.index(sent.len()) });
+        for (name, data) in kinds() {
+            let plan = asked_about(data);
+            let mut original = Shards::new(&plan, 1);
+            original.apply(first, 1);
+            let mut changes = vec![original.lives[0].shard.take_changes()];
+            if looked_at {
+                original.ask(0, T0);
+            }
+            let (mut a, mut b) = (restored(&plan, &changes), restored(&plan, &changes));
+            prop_assert_eq!(a.ask(1, END), original.ask(1, END), "{}: restored", name);
+            prop_assert_eq!(a.lives[0].shard.take_changes().slots.len(), 3, "{}: only what was asked", name);
+
+            original.apply(then, 1);
+            b.apply(then, 1);
+            prop_assert_eq!(b.ask(2, END), original.ask(2, END), "{}: and gone on", name);
+
+            changes.push(original.lives[0].shard.take_changes());
+            let mut both = restored(&plan, &changes);
+            prop_assert_eq!(both.ask(2, END), original.ask(2, END), "{}: two sets of changes", name);
+        }
+    }
+
+    #[test]
+    fn what_a_restored_shard_has_seen_before_triggers_nothing(before in records()) {
+        let sent: Vec<Sent> = before.iter().map(Record::sent).collect();
+        for (name, data) in kinds() {
+            let plan = plan(vec![data], vec![module("probe").requires(&["DATA"])]);
+            let mut original = Live::new(plan.clone());
+            original.apply("DATA", END, &sent).run(END);
+            let mut again = Live::new(plan);
+            again.shard.restore(&original.shard.take_changes());
+            prop_assert_eq!(again.run(END).len(), 0, "{}: restoring alone", name);
+            again.apply("DATA", END, &sent);
+            // A station whose readings have all left its window is not part of what is kept: it is new again.
+            let inputs = again.run(END);
+            prop_assert_eq!(inputs.len(), 0, "{}: {:?}", name, inputs.iter().map(json_of).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn restoring_makes_nothing_due_and_nothing_of_it_counts_as_changed() {
+    let plan = plan(vec![topic("A"), topic("G").global()], vec![module("m").requires(&["A", "G"])]);
+    let mut original = Live::new(plan.clone());
+    original.apply("G", T0, &[sent(0, T0, json!({}))]).apply("A", T0, &[sent(0, T0, json!({"stationId": "S"}))]);
+    let changes = original.shard.take_changes();
+    assert_eq!(changes.slots.len(), 2);
+    assert_eq!(original.shard.take_changes(), Changes::default(), "each change is given out once");
+
+    let mut restored = Live::new(plan);
+    restored.shard.restore(&changes);
+    assert_eq!((restored.run(T0).len(), restored.shard.open_runs(), restored.shard.stations()), (0, 0, 1));
+    assert_eq!(restored.shard.take_changes(), Changes::default());
+    restored.apply("A", T0, &[sent(1, T0, json!({"stationId": "S"}))]);
+    let inputs = restored.run(T0);
+    assert_eq!(inputs.len(), 1);
+    assert_eq!(json_of(&inputs[0])["quality"]["availability_ratio"], 1.0);
+}
+
+#[test]
+fn a_window_that_changed_often_is_given_out_once_with_its_last_content() {
+    let mut live = Live::new(plan(vec![topic("A")], vec![module("m").requires(&["A"])]));
+    let reading = |offset: i64| sent(offset, T0 + offset, json!({"stationId": "S", "v": offset}));
+    live.apply("A", T0, &[reading(1), reading(2), reading(3)]);
+    let changes = live.shard.take_changes();
+    assert_eq!(changes.slots.len(), 1);
+    assert!(format!("{:?}", changes.slots[0].state).contains(r#"\"v\":3"#));
+}
+
+#[test]
+fn the_rate_of_new_stations_does_not_hold_for_stations_that_are_restored() {
+    let mut plan = plan(vec![topic("A")], vec![module("m").requires(&["A"])]);
+    plan.stations.new_per_minute = 2;
+    let mut original = Live::new(plan.clone());
+    for minute in 0..3 {
+        let now = T0 + minute * 60_000;
+        let records: Vec<Sent> =
+            (0..2).map(|n| sent(2 * minute + n, now, json!({"stationId": format!("{minute}-{n}")}))).collect();
+        original.apply("A", now, &records);
+    }
+    assert_eq!(original.shard.stations(), 6);
+    let mut restored = Live::new(plan);
+    restored.shard.restore(&original.shard.take_changes());
+    assert_eq!(restored.shard.stations(), 6);
+}
+
+#[test]
+fn windows_of_topics_that_are_gone_or_of_another_kind_are_passed_over() {
+    let old = plan(vec![topic("A"), topic("GONE")], vec![module("m").requires(&["A", "GONE"])]);
+    let mut original = Live::new(old);
+    let reading = sent(0, T0, json!({"stationId": "S", "k": "1"}));
+    original.apply("A", T0, std::slice::from_ref(&reading)).apply("GONE", T0, std::slice::from_ref(&reading));
+    let changes = original.shard.take_changes();
+    let mut restored = Live::new(plan(vec![topic("A").per_key("/k", None)], vec![module("m").requires(&["A"])]));
+    restored.shard.restore(&changes);
+    assert_eq!(restored.run(T0).len(), 0);
+    restored.apply("A", T0, &[reading]);
+    assert_eq!(restored.run(T0).len(), 1, "the window is read anew");
+}
+
+#[test]
+fn a_number_survives_being_stored_bit_by_bit() {
+    let plan = asked_about(topic("DATA").records(&["/*"]).epoch_time("/at"));
+    let text = format!(r#"[{{"stationId":"S0","at":{},"v":-1.1227739024103941e-121,"w":5e-324}}]"#, T0 / 1000);
+    let mut original = Shards::new(&plan, 1);
+    original.apply(&[sent(0, T0, text)], 1);
+    original.ask(0, END);
+    let changes = original.lives[0].shard.take_changes();
+    let want = original.ask(1, END)[0].clone();
+    assert!(want.contains("-1.1227739024103941e-121") && want.contains("5e-324"), "{}", data_of(&want));
+    assert_eq!(restored(&plan, &[changes]).ask(1, END)[0], want);
+}

@@ -1,0 +1,98 @@
+//! The acceptance cases of the replay contract, driven through the core with plans that say what each case's
+//! configuration says. The cases of window kinds that the core does not have are named here, so that none is forgotten.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use quorate_core::plan::{Fill, Plan};
+use quorate_core::replay::RecordedRecord;
+use serde_json::Value;
+use support::fleet::{
+    CALENDAR, PARAM, PV_OUTPUT, REALTIME, STORAGE, calendar, dcdc, param, price, pv_output, realtime, storage,
+};
+use support::scenario::Scenario;
+use support::within::lines_within;
+use support::{MINUTE, module, plan, probe_of};
+
+/// Cases that wait for the window kinds `rows` and `bucket`.
+const WAITING: [&str; 5] =
+    ["bucket-orders", "rows-pad-forward", "rows-pad-linear", "rows-pad-missing", "rows-pad-zero"];
+
+#[test]
+fn every_case_is_contained_in_what_is_printed() {
+    let mut names: Vec<String> = fs::read_dir(folder())
+        .expect("the folder of cases")
+        .map(|entry| entry.expect("entry").file_name().into_string().expect("name"))
+        .collect();
+    names.sort();
+    let (waiting, built): (Vec<String>, Vec<String>) =
+        names.into_iter().partition(|name| WAITING.contains(&name.as_str()));
+    assert_eq!(waiting, WAITING);
+    assert_eq!(built.len(), 12);
+    for name in built {
+        let (want, got) = run(&name);
+        if let Err(difference) = lines_within(&want, &got) {
+            panic!("{name}: {difference}");
+        }
+    }
+}
+
+#[test]
+fn two_runs_of_a_case_print_the_same() {
+    for name in ["stale-and-expired", "grid-fill-linear", "global-before-and-after"] {
+        assert_eq!(run(name).1, run(name).1, "{name}");
+    }
+}
+
+fn run(name: &str) -> (Vec<Value>, Vec<Value>) {
+    let case = folder().join(name);
+    let mut scenario = Scenario::new(plan_of(name));
+    for line in lines(&case.join("records.ndjson")) {
+        scenario.take(&serde_json::from_str::<RecordedRecord>(&line).expect("record"));
+    }
+    let expected = lines(&case.join("expected.ndjson"));
+    let expected = expected.iter().map(|line| serde_json::from_str(line).expect("expected line")).collect();
+    (expected, scenario.finish())
+}
+
+/// What the case's `config.toml` says.
+fn plan_of(name: &str) -> Plan {
+    match name {
+        "dead-letters" => {
+            let probe = module("probe").requires(&[PARAM]).optional(&[REALTIME]);
+            plan(vec![param(), realtime(Fill::Zero, 4)], vec![probe])
+        }
+        "envelope-array" => probe_of(vec![param()]),
+        "global-before-and-after" => {
+            let load = module("load_prediction").requires(&[PARAM, REALTIME, CALENDAR]);
+            plan(vec![param(), calendar(), realtime(Fill::Zero, 4)], vec![load])
+        }
+        "grid-fill-forward" => probe_of(vec![realtime(Fill::Forward, 4)]),
+        "grid-fill-linear" => probe_of(vec![realtime(Fill::Linear, 4)]),
+        "grid-fill-missing" => probe_of(vec![realtime(Fill::Missing, 4)]),
+        "grid-fill-zero" => probe_of(vec![realtime(Fill::Zero, 4)]),
+        "grid-merge-hosts-and-snap" => probe_of(vec![realtime(Fill::Zero, 2)]),
+        "latest-by-event-time" => probe_of(vec![price()]),
+        "module-output-envelope" => {
+            let optimization = module("operation_optimization").requires(&[PARAM, PV_OUTPUT]);
+            plan(vec![param(), pv_output()], vec![optimization])
+        }
+        "per-key-devices" => probe_of(vec![dcdc()]),
+        "stale-and-expired" => {
+            let probe = module("probe").requires(&[PARAM]).requires_young(STORAGE, 5 * MINUTE);
+            plan(vec![param(), storage(Some(10 * MINUTE))], vec![probe])
+        }
+        other => panic!("no plan says what the case {other} configures"),
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors")
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).expect("readable case");
+    text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+}
