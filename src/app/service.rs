@@ -11,8 +11,8 @@ use tracing::{info, warn};
 
 use crate::config::{MissingTopic, Settings};
 use crate::kafka::{
-    ConnectError, ConsumerHealth, Ensured, IntakeSetup, KafkaConsumers, KafkaPublisher, KafkaRoomError, SettledNow,
-    describe_topics, ensure_topics, wait_for_brokers,
+    ConnectError, ConsumerHealth, Ensured, IntakeSetup, KafkaConsumers, KafkaPublisher, KafkaRoomError,
+    PublisherHealth, SettledNow, describe_topics, ensure_topics, wait_for_brokers,
 };
 use crate::pipeline::ports::Consumers as _;
 use crate::pipeline::{Handle, Pipeline, PipelineSettings, Ports, RunSettings};
@@ -116,6 +116,18 @@ impl Service {
     #[must_use]
     pub fn health(&self) -> &Arc<ConsumerHealth> {
         self.consumers.health()
+    }
+
+    /// How many consumer clients there are.
+    #[must_use]
+    pub fn consumer_count(&self) -> usize {
+        self.consumers.count()
+    }
+
+    /// How publishing stands.
+    #[must_use]
+    pub fn publishing(&self) -> PublisherHealth {
+        self.publisher.health()
     }
 
     /// Notified when a stage has panicked: the service cannot go on.

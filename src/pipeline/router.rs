@@ -16,7 +16,7 @@ use quorate_core::record::{PartitionPosition, RecordBatch};
 use quorate_core::shard::Mode;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
-use tracing::{info, warn};
+use tracing::{info, trace, warn};
 
 use super::checkpoint::Checkpoint;
 use super::counts::Counts;
@@ -126,6 +126,7 @@ impl Router {
                 () = tokio::time::sleep(STOPPED_PAUSE), if next.is_none() && stopped => {}
             }
             if let Some(lane) = next {
+                trace!(lane, records = heads[lane].records(), waiting = ?waiting(&heads), "turn");
                 self.serve(lane).await;
             }
         }
@@ -295,6 +296,11 @@ impl Router {
         drop(told.await);
         let _ = reply.send(());
     }
+}
+
+/// The lanes that have records to hand out.
+fn waiting(heads: &[Head]) -> Vec<usize> {
+    heads.iter().enumerate().filter(|(_, head)| head.records().is_some()).map(|(lane, _)| lane).collect()
 }
 
 fn topic_id(lane: usize) -> TopicId {
