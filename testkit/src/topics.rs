@@ -8,6 +8,7 @@ use futures::executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::broker::{ANSWER_WITHIN, Broker};
@@ -78,8 +79,15 @@ impl Broker {
         for partition in self.partitions(topic) {
             asked.add_partition(topic, partition);
         }
-        let answered =
-            self.member_less(group).committed_offsets(asked, ANSWER_WITHIN).expect("the group's coordinator answers");
+        let client = self.member_less(group);
+        let answered = within(ANSWER_WITHIN, "the group's coordinator", || {
+            match client.committed_offsets(asked.clone(), ANSWER_WITHIN) {
+                Ok(answered) => Some(answered),
+                // A broker that has just started takes a moment to take its groups over.
+                Err(why) if is_taking_over(&why) => None,
+                Err(why) => panic!("the group's coordinator does not answer: {why}"),
+            }
+        });
         let offsets = answered.elements().into_iter().filter_map(|element| match element.offset() {
             Offset::Offset(offset) => Some((element.partition(), offset)),
             _ => None,
@@ -135,6 +143,11 @@ impl Broker {
         config.set("group.id", group).set("enable.auto.commit", "false");
         config.create().expect("the client's properties are valid")
     }
+}
+
+fn is_taking_over(why: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
+    matches!(why.rdkafka_error_code(), Some(CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator))
 }
 
 fn patient() -> AdminOptions {
