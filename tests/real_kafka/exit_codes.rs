@@ -91,6 +91,8 @@ fn a_start_with_a_refused_login_ends_with_4_and_tells_no_secret() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("config.toml");
     let mut config = sound(&broker.sasl_bootstrap());
+    // The first login costs a broker that has just started its time.
+    config.set("kafka", "startup_timeout", text("15s"));
     config.set("kafka.security", "protocol", text("sasl_plaintext"));
     config.set("kafka.security", "sasl_mechanism", text("PLAIN"));
     config.set("kafka.security", "username", text(User::Svc.name()));
