@@ -93,7 +93,9 @@ impl CommitWatch {
         config.set("group.id", group).set("enable.auto.commit", "false");
         let client: BaseConsumer = config.create().expect("valid properties");
         let mut question = TopicPartitionList::new();
-        (0..partitions).for_each(|partition| drop(question.add_partition(topic, partition)));
+        for partition in 0..partitions {
+            question.add_partition(topic, partition);
+        }
         let (stop, stopped) = sync_channel(1);
         let thread = std::thread::spawn(move || {
             let (mut watched, mut before) = (Watched::default(), Offsets::new());

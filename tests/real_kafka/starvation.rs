@@ -115,7 +115,7 @@ fn row_4_01_no_topic_is_handed_more_than_twice_its_quota_while_another_waits() {
     TOPICS.iter().for_each(|topic| place.until_all_committed(&place.group(topic), topic));
     assert!(running.stop().drained);
     let contended = turns.assert_fair(8 * records as usize);
-    assert!(contended >= 5 * 20, "all five lanes held records in {contended} turns only");
+    assert!(contended >= 50, "all five lanes held records in {contended} turns only");
 }
 
 /// Records of 363 bytes on the hot topic.
@@ -161,12 +161,12 @@ impl Turns {
         for turn in turns.iter() {
             assert!(turn.records <= QUOTA, "{turn:?}");
             contended += usize::from(turn.waiting.len() == TOPICS.len());
-            for other in 0..TOPICS.len() {
+            for (other, passed) in passed.iter_mut().enumerate() {
                 if other == turn.lane || !turn.waiting.contains(&other) {
-                    passed[other] = [0; TOPICS.len()];
+                    *passed = [0; TOPICS.len()];
                 } else {
-                    passed[other][turn.lane] += turn.records;
-                    assert!(passed[other][turn.lane] <= 2 * QUOTA, "lane {other} was passed over in {turn:?}");
+                    passed[turn.lane] += turn.records;
+                    assert!(passed[turn.lane] <= 2 * QUOTA, "lane {other} was passed over in {turn:?}");
                 }
             }
         }
