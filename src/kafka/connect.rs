@@ -16,6 +16,9 @@ use crate::config::Properties;
 /// How long one question for metadata may take.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
+/// How long what the client has said already is listened to when time is up.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
 /// What the first contact found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterFacts {
@@ -82,9 +85,8 @@ fn wait(properties: &Properties, patience: Duration) -> Result<ClusterFacts, Con
             Ok(_) => "no broker in the metadata".to_owned(),
             Err(error) => error.to_string(),
         };
-        // Errors arrive as events: what the client said about its connections is heard here.
         let waited = clock::since(began);
-        consumer.poll(backoff.next().min(patience.saturating_sub(waited)));
+        listen(&consumer, backoff.next().min(patience.saturating_sub(waited)).max(LAST_WORDS));
         if waited >= patience {
             let heard = heard.lock().unwrap_or_else(PoisonError::into_inner).take();
             return Err(match heard {
@@ -96,6 +98,19 @@ fn wait(properties: &Properties, patience: Duration) -> Result<ClusterFacts, Con
             });
         }
         tracing::info!(servers, ?waited, error = last, "waiting for a broker");
+    }
+}
+
+/// Lets time pass. Errors arrive as events, one a poll and log lines between them: what the client said about its
+/// connections is heard here.
+fn listen(consumer: &BaseConsumer<Listener>, pause: Duration) {
+    let began = clock::now();
+    loop {
+        let left = pause.saturating_sub(clock::since(began));
+        if left.is_zero() {
+            return;
+        }
+        consumer.poll(left);
     }
 }
 
