@@ -1,6 +1,6 @@
 //! The pipeline: lanes, routing, shards, runs, settlement. Knows Kafka only through its [`ports`].
 //!
-//! Data flows one way: lane → [`router`] → shard → run → publisher. The one edge back is from a cut to a commit.
+//! Data flows one way: lane → `router` → shard → run → publisher. The one edge back is from a cut to a commit.
 
 mod checkpoint;
 mod counts;
