@@ -127,6 +127,23 @@ impl ReplayEvent {
     }
 }
 
+/// Hears what a replay does, and calls modules if it is meant to.
+pub trait Observer {
+    /// Something happened.
+    fn event(&mut self, event: ReplayEvent);
+
+    /// An input was due: what its module returns. Dependents see the last of it.
+    fn call(&mut self, _input: &ModuleInput) -> Vec<Output> {
+        Vec::new()
+    }
+}
+
+impl<F: FnMut(ReplayEvent)> Observer for F {
+    fn event(&mut self, event: ReplayEvent) {
+        self(event);
+    }
+}
+
 /// Drives the core through recorded records.
 #[derive(Debug)]
 pub struct Replay {
@@ -148,32 +165,32 @@ impl Replay {
 
     /// Takes one record in. Everything due before it happens first. Records of topics that nobody consumes are
     /// passed over.
-    pub fn record(&mut self, record: &RecordedRecord, emit: &mut dyn FnMut(ReplayEvent)) {
+    pub fn record(&mut self, record: &RecordedRecord, observer: &mut dyn Observer) {
         let Some(topic) = self.plan.topic_id(&record.topic) else { return };
         let clock = self.clock.map_or(Millis(record.ts), |clock| clock.max(Millis(record.ts)));
-        self.advance_to(clock, emit);
+        self.advance_to(clock, observer);
         self.clock = Some(clock);
-        self.apply(topic, record, clock, emit);
-        self.run(clock, emit);
+        self.apply(topic, record, clock, observer);
+        self.run(clock, observer);
     }
 
     /// Lets time run on after the last record, up to and including `duration_ms`.
-    pub fn advance(&mut self, duration_ms: i64, emit: &mut dyn FnMut(ReplayEvent)) {
+    pub fn advance(&mut self, duration_ms: i64, observer: &mut dyn Observer) {
         let Some(clock) = self.clock else { return };
         let end = clock.plus(duration_ms);
-        self.advance_to(end, emit);
+        self.advance_to(end, observer);
         self.clock = Some(end);
     }
 
     /// Reports, per module and known station, what is not complete now.
-    pub fn incomplete(&self, emit: &mut dyn FnMut(ReplayEvent)) {
+    pub fn incomplete(&self, observer: &mut dyn Observer) {
         let Some(at) = self.clock else { return };
         for what in self.shard.incomplete(at) {
-            emit(ReplayEvent::Incomplete { at, what });
+            observer.event(ReplayEvent::Incomplete { at, what });
         }
     }
 
-    fn apply(&mut self, topic: TopicId, record: &RecordedRecord, clock: Millis, emit: &mut dyn FnMut(ReplayEvent)) {
+    fn apply(&mut self, topic: TopicId, record: &RecordedRecord, clock: Millis, observer: &mut dyn Observer) {
         let mut batch = RecordBatch::new(topic);
         let key = record.key.as_ref().map(String::as_bytes);
         let payload = record.payload.as_ref().map(String::as_bytes);
@@ -189,7 +206,7 @@ impl Replay {
             element,
         };
         if batch.push(place, Millis(record.ts), key, payload).is_err() {
-            emit(dead_letter(Reason::TooLarge, "more than 2 GiB".to_owned(), None));
+            observer.event(dead_letter(Reason::TooLarge, "more than 2 GiB".to_owned(), None));
             return;
         }
         let readings = self.decoders[topic.ix()].decode(Arc::new(batch));
@@ -200,22 +217,23 @@ impl Replay {
             dead.push((reading.element, reading.reason, String::new()));
         }
         dead.sort_by_key(|(element, ..)| *element);
-        dead.into_iter().for_each(|(element, reason, detail)| emit(dead_letter(reason, detail, element)));
+        dead.into_iter().for_each(|(element, reason, detail)| observer.event(dead_letter(reason, detail, element)));
     }
 
     /// Fires every deadline before `until`, and those exactly at it.
-    fn advance_to(&mut self, until: Millis, emit: &mut dyn FnMut(ReplayEvent)) {
+    fn advance_to(&mut self, until: Millis, observer: &mut dyn Observer) {
         while let Some(deadline) = self.shard.next_deadline().filter(|&deadline| deadline <= until) {
             self.shard.handle_timeout(deadline);
-            self.run(deadline, emit);
+            self.run(deadline, observer);
         }
     }
 
-    fn run(&mut self, at: Millis, emit: &mut dyn FnMut(ReplayEvent)) {
+    fn run(&mut self, at: Millis, observer: &mut dyn Observer) {
         let any = |_: ModuleId| true;
         while let Some(invocation) = self.shard.poll_run(at, any) {
+            observer.event(ReplayEvent::Input(Box::new(invocation.input.clone())));
+            observer.call(&invocation.input);
             self.shard.finish(invocation.run, at);
-            emit(ReplayEvent::Input(Box::new(invocation.input)));
         }
     }
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use futures::FutureExt;
 use futures::executor::block_on;
-use quorate_core::contract::{Module, ModuleError, ModuleInput};
+use quorate_core::contract::{Module, ModuleError, ModuleInput, Output};
 use quorate_core::decode::Reason;
-use quorate_core::replay::{RecordedRecord, Replay, ReplayEvent};
+use quorate_core::replay::{Observer, RecordedRecord, Replay, ReplayEvent};
 
 use super::Configured;
 use super::exit::Exit;
@@ -78,26 +78,50 @@ pub(super) fn replay(args: &ReplayArgs) -> Exit {
 
 fn perform(args: &ReplayArgs, settings: &Settings, calls: bool) -> Result<(), ReplayError> {
     let mut replay = Replay::new(Arc::clone(&settings.plan));
-    let mut printer = Printer { emit: &args.emit, out: BufWriter::new(io::stdout().lock()), failed: None };
     let modules = if calls { quorate_modules::all() } else { Vec::new() };
-    let mut on_event = |event: ReplayEvent| {
-        let input = match (&event, calls) {
-            (ReplayEvent::Input(input), true) => Some(input.clone()),
-            _ => None,
-        };
-        printer.print(&event);
-        if let Some(input) = input {
-            call(&modules, settings, &input).iter().for_each(|event| printer.print(event));
-        }
-    };
+    let printer = Printer { emit: &args.emit, out: BufWriter::new(io::stdout().lock()), failed: None };
+    let mut caller = Caller { modules, settings, printer };
     for path in &args.input {
-        read_lines(path, |record| replay.record(&record, &mut on_event))?;
+        read_lines(path, |record| replay.record(&record, &mut caller))?;
     }
     if let Some(duration) = args.advance {
-        replay.advance(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX), &mut on_event);
+        replay.advance(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX), &mut caller);
     }
-    replay.incomplete(&mut on_event);
-    printer.finish()
+    replay.incomplete(&mut caller);
+    caller.printer.finish()
+}
+
+/// Prints what happens, and calls modules where outputs are wanted.
+struct Caller<'a, W: Write> {
+    /// Empty when no module is to be called.
+    modules: Vec<Arc<dyn Module>>,
+    settings: &'a Settings,
+    printer: Printer<'a, W>,
+}
+
+impl<W: Write> Observer for Caller<'_, W> {
+    fn event(&mut self, event: ReplayEvent) {
+        self.printer.print(&event);
+    }
+
+    fn call(&mut self, input: &ModuleInput) -> Vec<Output> {
+        let module = self.modules.iter().find(|module| module.name() == &*input.module);
+        let chosen = self.settings.modules.iter().find(|module| module.name == input.module);
+        let (Some(module), Some(chosen)) = (module, chosen) else { return Vec::new() };
+        let (reason, detail) = match block_on(AssertUnwindSafe(module.invoke(input)).catch_unwind()) {
+            Ok(Ok(outputs)) => {
+                let events =
+                    outputs.iter().filter_map(|output| ReplayEvent::output(input, &chosen.output_topic, output));
+                events.for_each(|event| self.printer.print(&event));
+                return outputs;
+            }
+            Ok(Err(ModuleError::Rejected(detail))) => (Reason::ModuleRejected, detail),
+            Ok(Err(ModuleError::Retriable(detail))) => (Reason::ModuleFailed, detail),
+            Err(_) => (Reason::ModulePanicked, String::new()),
+        };
+        self.printer.print(&ReplayEvent::run_failed(input, reason, detail));
+        Vec::new()
+    }
 }
 
 fn read_lines(path: &Path, mut each: impl FnMut(RecordedRecord)) -> Result<(), ReplayError> {
@@ -122,21 +146,6 @@ fn read_lines(path: &Path, mut each: impl FnMut(RecordedRecord)) -> Result<(), R
         }
     }
     Ok(())
-}
-
-/// Calls the module an input is for; what it returns, or why it returned nothing.
-fn call(modules: &[Arc<dyn Module>], settings: &Settings, input: &ModuleInput) -> Vec<ReplayEvent> {
-    let module = modules.iter().find(|module| module.name() == &*input.module);
-    let chosen = settings.modules.iter().find(|module| module.name == input.module);
-    let (Some(module), Some(chosen)) = (module, chosen) else { return Vec::new() };
-    match block_on(AssertUnwindSafe(module.invoke(input)).catch_unwind()) {
-        Ok(Ok(outputs)) => {
-            outputs.iter().filter_map(|output| ReplayEvent::output(input, &chosen.output_topic, output)).collect()
-        }
-        Ok(Err(ModuleError::Rejected(detail))) => vec![ReplayEvent::run_failed(input, Reason::ModuleRejected, detail)],
-        Ok(Err(ModuleError::Retriable(detail))) => vec![ReplayEvent::run_failed(input, Reason::ModuleFailed, detail)],
-        Err(_) => vec![ReplayEvent::run_failed(input, Reason::ModulePanicked, String::new())],
-    }
 }
 
 /// Prints the wanted events, one JSON object a line. The first failure ends the printing.

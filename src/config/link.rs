@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quorate_core::ident::TopicId;
-use quorate_core::plan::{InputPlan, Limits, ModulePlan, Plan, StationLimits};
+use quorate_core::plan::{IncompletePlan, InputPlan, Limits, ModulePlan, Plan, Source, StationLimits, Trigger};
 
 use super::Purpose;
 use super::modules::{Input, Module};
@@ -141,7 +142,8 @@ pub(super) fn plan(
     let inputs = |inputs: &[Input]| {
         let planned = |input: &Input| {
             let max_age_ms = input.max_age.as_ref().map(|age| age.value);
-            Some(InputPlan { topic: id(&input.topic.value)?, max_age_ms })
+            let source = Source::Topic(id(&input.topic.value)?);
+            Some(InputPlan { name: Arc::from(input.topic.value.as_str()), source, max_age_ms })
         };
         inputs.iter().filter_map(planned).collect::<Vec<_>>()
     };
@@ -150,8 +152,16 @@ pub(super) fn plan(
         version: Arc::from(version(&module.name, purpose)),
         requires: inputs(&module.requires),
         optional: inputs(&module.optional),
-        on: module.on.as_ref().map(|on| on.iter().filter_map(|topic| id(&topic.value)).collect()),
-        min_interval_ms: module.min_interval_ms,
+        trigger: Trigger::Changes {
+            on: module
+                .on
+                .as_ref()
+                .map(|on| on.iter().filter_map(|topic| id(&topic.value)).map(Source::Topic).collect()),
+            min_interval_ms: module.min_interval_ms,
+        },
+        incomplete: IncompletePlan::default(),
+        run_ms: millis(module.retry.longest(module.timeout)),
+        call_ms: millis(module.timeout),
     };
     Plan {
         topics: topics.iter().map(|topic| topic.plan.clone()).collect(),
@@ -159,6 +169,10 @@ pub(super) fn plan(
         limits,
         stations,
     }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn version<'p>(module: &str, purpose: &Purpose<'p>) -> &'p str {

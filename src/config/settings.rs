@@ -184,6 +184,22 @@ pub struct Retry {
     pub max_backoff: Duration,
 }
 
+impl Retry {
+    /// The longest that all calls of one input and the pauses between them may take.
+    #[must_use]
+    pub fn longest(&self, timeout: Duration) -> Duration {
+        let pauses = (1..self.attempts).map(|attempt| self.pause(attempt));
+        pauses.fold(timeout.saturating_mul(self.attempts), Duration::saturating_add)
+    }
+
+    /// The longest pause after the call numbered `attempt`, counted from 1.
+    #[must_use]
+    pub fn pause(&self, attempt: u32) -> Duration {
+        let doublings = attempt.saturating_sub(1).min(31);
+        self.backoff.saturating_mul(1 << doublings).min(self.max_backoff)
+    }
+}
+
 /// The `[service]` table, and what else concerns the process as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceSettings {

@@ -55,6 +55,7 @@ fn one(name: &str, table: Reader<'_>) -> Topic {
         fields: table.optional("fields", list(pointer)).map(|fields| fields.value),
         on_null: table.or("on_null", "dead_letter", choice(on_null, &[])).value,
         window: window.plan.clone(),
+        expect_ms,
     };
     let rehydrate = rehydrate(&table, &window);
     check_cadence(notes, name, expect.as_ref(), &window);

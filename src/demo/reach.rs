@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use quorate_core::plan::{Plan, Scope};
+use quorate_core::plan::{Plan, Scope, Source};
 
 use crate::fleet::FleetRecord;
 
@@ -30,13 +30,14 @@ impl Reach {
     pub(super) fn new(plan: &Plan, module: &str) -> Self {
         let required =
             plan.modules.iter().filter(|planned| &*planned.name == module).flat_map(|module| &module.requires);
-        let needed = required.map(|input| {
-            let topic = plan.topic(input.topic);
+        let needed = required.filter_map(|input| {
+            let Source::Topic(topic) = input.source else { return None };
+            let topic = plan.topic(topic);
             let needed = match topic.scope {
                 Scope::Global => Needed::Global { sent: false },
                 Scope::Station(_) => Needed::Stations(BTreeSet::new()),
             };
-            (Arc::clone(&topic.name), needed)
+            Some((Arc::clone(&topic.name), needed))
         });
         Self { needed: needed.collect(), named: BTreeSet::new() }
     }

@@ -1,7 +1,7 @@
 //! The `config.toml` at the root of the repository.
 
 use quorate::config::{self, ConsumerMode, Purpose, Rehydrate, Sources};
-use quorate_core::plan::{Fill, Scope, WindowPlan};
+use quorate_core::plan::{Fill, Scope, Trigger, WindowPlan};
 
 use super::{MODULES, warnings};
 
@@ -34,7 +34,7 @@ fn the_fleet_loads_without_a_warning_and_consumes_what_load_prediction_names() {
     assert_eq!(settings.topics.iter().map(|topic| topic.quota).collect::<Vec<_>>(), [300; 5]);
     let module = &settings.plan.modules[0];
     assert_eq!((&*module.name, &*module.version, module.requires.len()), ("load_prediction", "3", 5));
-    assert_eq!(module.min_interval_ms, 2000);
+    assert!(matches!(module.trigger, Trigger::Changes { min_interval_ms: 2000, .. }));
     assert_eq!(settings.modules[0].output_topic, "MODULE-OUTPUT-LOAD-PREDICTION");
     assert_eq!(settings.dead_letter_topic, "data-analysis-service-dead-letters");
 }

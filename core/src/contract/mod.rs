@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 pub use input::{InputHash, LineageRange, ModuleInput, Quality, Status, TopicInput};
-pub use value::{Column, Grid, Reading, Value};
+pub use value::{Bucket, Column, Grid, Reading, Value};
 
 /// A model that is called with one station's complete input.
 ///

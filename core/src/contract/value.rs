@@ -16,14 +16,16 @@ pub enum Value {
     Missing,
     /// `latest`: the newest reading.
     Reading(Reading),
-    /// `per_key`: the newest reading of each key, sorted by key.
+    /// `per_key`: the newest reading of each key, sorted by key. `rows`: the last readings, oldest first.
     Readings(Arc<[Reading]>),
+    /// `bucket`: the readings of one closed bucket.
+    Bucket(Bucket),
     /// `grid`: one value per series and step.
     Grid(Grid),
 }
 
 impl Value {
-    /// The reading of a `latest` window.
+    /// The reading of a `latest` window, or the result of a module that this one depends on.
     ///
     /// # Errors
     /// [`ModuleError::Rejected`] when the window is of another kind or empty.
@@ -34,14 +36,25 @@ impl Value {
         }
     }
 
-    /// The readings of a `per_key` window.
+    /// The readings of a `per_key` window, or of a `rows` window without columns.
     ///
     /// # Errors
     /// [`ModuleError::Rejected`] when the window is of another kind or empty.
     pub fn readings(&self) -> Result<&[Reading], ModuleError> {
         match self {
             Self::Readings(readings) => Ok(readings),
-            other => Err(other.unlike("a list of readings (window kind `per_key`)")),
+            other => Err(other.unlike("a list of readings (window kind `per_key` or `rows`)")),
+        }
+    }
+
+    /// The bucket of a `bucket` window.
+    ///
+    /// # Errors
+    /// [`ModuleError::Rejected`] when the window is of another kind or empty.
+    pub fn bucket(&self) -> Result<&Bucket, ModuleError> {
+        match self {
+            Self::Bucket(bucket) => Ok(bucket),
+            other => Err(other.unlike("a bucket (window kind `bucket`)")),
         }
     }
 
@@ -60,7 +73,8 @@ impl Value {
         let kind = match self {
             Self::Missing => "missing",
             Self::Reading(_) => "`latest`",
-            Self::Readings(_) => "`per_key`",
+            Self::Readings(_) => "a list of readings",
+            Self::Bucket(_) => "`bucket`",
             Self::Grid(_) => "`grid`",
         };
         ModuleError::rejected(format!("input should be {wanted} but is {kind}"))
@@ -99,6 +113,17 @@ impl Serialize for Reading {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         raw(&self.json).serialize(serializer)
     }
+}
+
+/// The readings of one closed bucket, by time, then provenance.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Bucket {
+    /// When the bucket begins, inclusive.
+    pub from: Millis,
+    /// When it ends, exclusive.
+    pub to: Millis,
+    /// What was read of it.
+    pub readings: Arc<[Reading]>,
 }
 
 /// Borrowed JSON text that serialises as itself; `null` where the text is not JSON, which no constructor lets happen.
@@ -179,6 +204,7 @@ impl Serialize for Value {
             Self::Missing => serializer.serialize_none(),
             Self::Reading(reading) => reading.serialize(serializer),
             Self::Readings(readings) => readings.serialize(serializer),
+            Self::Bucket(bucket) => bucket.serialize(serializer),
             Self::Grid(grid) => grid.serialize(serializer),
         }
     }

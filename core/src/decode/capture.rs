@@ -13,7 +13,7 @@ use super::trie::{Node, Slot, Trie};
 pub(super) enum Captured {
     Absent,
     Null,
-    Bool,
+    Bool(bool),
     Int(i64),
     /// An integer above `i64::MAX`.
     Big(u64),
@@ -87,8 +87,8 @@ impl<'de> Visitor<'de> for Capture<'_> {
         Ok(false)
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<bool, E> {
-        self.keep(Captured::Bool);
+    fn visit_bool<E: Error>(self, value: bool) -> Result<bool, E> {
+        self.keep(Captured::Bool(value));
         Ok(false)
     }
 
@@ -231,8 +231,8 @@ impl<'de> Visitor<'de> for Item<'_> {
         Ok(Captured::Null)
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Captured, E> {
-        Ok(Captured::Bool)
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Captured, E> {
+        Ok(Captured::Bool(value))
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Captured, E> {

@@ -5,11 +5,11 @@ use serde_json::Value;
 
 use super::Reason;
 use super::capture::{Capture, Captured, Captures};
-use super::readings::{BodyRow, CellRow, DeadRecord, ReadingRow, Readings, Span};
+use super::readings::{BodyRow, CellRow, DeadRecord, ReadingRow, Readings, ScalarRow, Span};
 use super::skip::Guard;
 use super::trie::{Slot, Trie};
 use crate::ident::Millis;
-use crate::plan::{Pointer, Scope, TimeField, TopicPlan, WindowPlan};
+use crate::plan::{Pointer, RowsPlan, Scope, TimeField, TopicPlan, WindowPlan};
 use crate::provenance::station_hash;
 
 /// Decodes the elements of one topic. Its scratch space is reused from element to element.
@@ -28,6 +28,32 @@ enum BodySlots {
     Text,
     Keyed(Slot),
     Grid { series: Vec<Slot>, values: Vec<Slot>, totals: Vec<Slot> },
+    Columns(Vec<Slot>),
+    Result { at: Slot, hash: Slot },
+}
+
+/// What a window wants of a reading, by place in the list of pointers.
+enum Wanted {
+    Text,
+    Keyed(usize),
+    Grid([Vec<usize>; 3]),
+    Columns(Vec<usize>),
+    Result { at: usize, hash: usize },
+}
+
+impl Wanted {
+    fn placed(self, slots: &[Slot]) -> BodySlots {
+        let all = |places: Vec<usize>| places.into_iter().map(|place| slots[place]).collect();
+        match self {
+            Self::Text => BodySlots::Text,
+            Self::Keyed(key) => BodySlots::Keyed(slots[key]),
+            Self::Grid([series, values, totals]) => {
+                BodySlots::Grid { series: all(series), values: all(values), totals: all(totals) }
+            }
+            Self::Columns(columns) => BodySlots::Columns(all(columns)),
+            Self::Result { at, hash } => BodySlots::Result { at: slots[at], hash: slots[hash] },
+        }
+    }
 }
 
 /// Where an element stands, and when its record was written.
@@ -48,6 +74,7 @@ type Refusal = (Reason, &'static str);
 
 impl ElementDecoder {
     pub(super) fn new(topic: &TopicPlan) -> Self {
+        let [at, hash] = ["at", "input_hash"].map(Pointer::of_key);
         let mut pointers: Vec<&Pointer> = Vec::new();
         let mut want = |pointer| {
             pointers.push(pointer);
@@ -58,30 +85,26 @@ impl ElementDecoder {
             Scope::Global => None,
         };
         let time = topic.time.as_ref().map(|field| (want(&field.at), field.clone()));
-        let key = match &topic.window {
-            WindowPlan::PerKey { key, .. } => Some(want(key)),
-            WindowPlan::Latest | WindowPlan::Grid(_) => None,
-        };
-        let grid = match &topic.window {
-            WindowPlan::Grid(grid) => Some([
-                grid.series.iter().map(&mut want).collect::<Vec<_>>(),
+        let body = match &topic.window {
+            WindowPlan::Latest | WindowPlan::Bucket(_) | WindowPlan::Rows(RowsPlan { columns: None, .. }) => {
+                Wanted::Text
+            }
+            WindowPlan::PerKey { key, .. } => Wanted::Keyed(want(key)),
+            WindowPlan::Rows(RowsPlan { columns: Some(columns), .. }) => {
+                Wanted::Columns(columns.iter().map(|column| want(&column.at)).collect())
+            }
+            WindowPlan::Grid(grid) => Wanted::Grid([
+                grid.series.iter().map(&mut want).collect(),
                 grid.values.iter().map(|column| want(&column.at)).collect(),
                 grid.totals.iter().map(|column| want(&column.at)).collect(),
             ]),
-            WindowPlan::Latest | WindowPlan::PerKey { .. } => None,
+            WindowPlan::Results => Wanted::Result { at: want(&at), hash: want(&hash) },
         };
         let (trie, slots) = Trie::new(&pointers);
-        let all = |indices: Vec<usize>| indices.into_iter().map(|index| slots[index]).collect();
         Self {
             station: station.map(|index| slots[index]),
             time: time.map(|(index, field)| (slots[index], field)),
-            body: match (key, grid) {
-                (Some(index), _) => BodySlots::Keyed(slots[index]),
-                (None, Some([series, values, totals])) => {
-                    BodySlots::Grid { series: all(series), values: all(values), totals: all(totals) }
-                }
-                (None, None) => BodySlots::Text,
-            },
+            body: body.placed(&slots),
             trie,
             captures: Captures::default(),
             name: String::new(),
@@ -90,7 +113,7 @@ impl ElementDecoder {
 
     /// Whether the window wants the element's text.
     pub(super) fn keeps_text(&self) -> bool {
-        matches!(self.body, BodySlots::Text | BodySlots::Keyed(_))
+        matches!(self.body, BodySlots::Text | BodySlots::Keyed(_) | BodySlots::Result { .. })
     }
 
     /// Decodes one element that stands `depth` containers deep. Only broken JSON and broken limits are errors; an
@@ -127,7 +150,7 @@ impl ElementDecoder {
             return Err((Reason::WrongShape, "reading is not an object"));
         }
         let station = self.station(readings)?;
-        let time = self.time(readings, place.timestamp)?;
+        let mut time = self.time(readings, place.timestamp)?;
         let text = text.map(|text| readings.borrowed(text));
         let body = match (&self.body, text) {
             (BodySlots::Keyed(slot), Some(text)) => {
@@ -135,6 +158,13 @@ impl ElementDecoder {
                 BodyRow::Keyed { key: key.ok_or((Reason::WrongShape, "no key in the reading"))?, text }
             }
             (BodySlots::Text, Some(text)) => BodyRow::Text(text),
+            (BodySlots::Result { at, hash }, Some(text)) => {
+                if let Captured::Int(at) = self.captures.at(*at) {
+                    time = Millis(at);
+                }
+                BodyRow::Result { hash: self.hash(readings, *hash), text }
+            }
+            (BodySlots::Columns(_), _) => self.columns(readings)?,
             (BodySlots::Grid { .. }, _) | (_, None) => self.grid(readings)?,
         };
         let station_hash = station.map_or(0, |span| station_hash(readings.resolve(span)));
@@ -162,6 +192,31 @@ impl ElementDecoder {
         let text = scalar_text(readings, self.captures.at(*slot)).ok_or((Reason::BadTime, "no time in the reading"))?;
         let unparsable = (Reason::BadTime, "time does not have the topic's format, or does not exist in its zone");
         field.parse(readings.resolve(text)).ok_or(unparsable)
+    }
+
+    /// The input hash of a result: 32 hexadecimal digits.
+    fn hash(&self, readings: &Readings, slot: Slot) -> Option<u128> {
+        let Captured::Text(span) = self.captures.at(slot) else { return None };
+        u128::from_str_radix(readings.resolve(span), 16).ok()
+    }
+
+    fn columns(&self, readings: &mut Readings) -> Result<BodyRow, Refusal> {
+        let BodySlots::Columns(slots) = &self.body else { return Err((Reason::WrongShape, "no columns")) };
+        let first = readings.scalars_end();
+        for slot in slots {
+            let scalar = match self.captures.at(*slot) {
+                Captured::Null => ScalarRow::Null,
+                Captured::Bool(value) => ScalarRow::Bool(value),
+                Captured::Text(span) => ScalarRow::Text(span),
+                Captured::Absent => return Err((Reason::WrongShape, "no value for a column in the reading")),
+                captured => match number(captured) {
+                    Some(number) => ScalarRow::Number(number),
+                    None => return Err((Reason::WrongShape, "a column's value is a list or an object")),
+                },
+            };
+            readings.push_scalar(scalar);
+        }
+        Ok(BodyRow::Columns { scalars: (first, readings.scalars_end()) })
     }
 
     fn grid(&mut self, readings: &mut Readings) -> Result<BodyRow, Refusal> {
@@ -275,6 +330,6 @@ fn number(captured: Captured) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "JSON numbers are 64-bit floats")]
         Captured::Big(number) => Some(number as f64),
         Captured::Float(number) => Some(number),
-        Captured::Bool | Captured::Text(_) | Captured::Items(..) | Captured::Nested => None,
+        Captured::Bool(_) | Captured::Text(_) | Captured::Items(..) | Captured::Nested => None,
     }
 }

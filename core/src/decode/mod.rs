@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeSeed;
 
-pub use readings::{Body, DeadRecord, GridCell, GridCells, GridTotals, ReadingRow, Readings};
+pub use readings::{Body, DeadRecord, GridCell, GridCells, GridTotals, ReadingRow, Readings, Scalar, Scalars};
 pub use reason::Reason;
 pub use shown::elements_json;
 

@@ -24,6 +24,7 @@ pub struct Readings {
     rows: Vec<ReadingRow>,
     cells: Vec<CellRow>,
     numbers: Vec<f64>,
+    scalars: Vec<ScalarRow>,
     dead: Vec<DeadRecord>,
 }
 
@@ -47,6 +48,16 @@ pub(super) enum BodyRow {
     Text(Span),
     Keyed { key: Span, text: Span },
     Grid { cells: (u32, u32), totals: (u32, u32) },
+    Columns { scalars: (u32, u32) },
+    Result { hash: Option<u128>, text: Span },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ScalarRow {
+    Null,
+    Bool(bool),
+    Number(f64),
+    Text(Span),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +85,47 @@ pub enum Body<'a> {
         /// One number per total of the plan; NaN is no observation.
         totals: GridTotals<'a>,
     },
+    /// One value per column of a `rows` window.
+    Columns(Scalars<'a>),
+    /// A module's result that came through its output topic.
+    Result {
+        /// The input hash that stands in its envelope, if one does.
+        hash: Option<u128>,
+        /// JSON text of the envelope, or of the element of an older list, as received.
+        text: &'a str,
+    },
+}
+
+/// One value of a column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scalar<'a> {
+    /// JSON null: a gap.
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// A number.
+    Number(f64),
+    /// A string.
+    Text(&'a str),
+}
+
+/// The values of one reading, in the order of the plan's columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Scalars<'a> {
+    readings: &'a Readings,
+    scalars: &'a [ScalarRow],
+}
+
+impl<'a> Scalars<'a> {
+    /// The values, one per column.
+    pub fn iter(self) -> impl ExactSizeIterator<Item = Scalar<'a>> {
+        self.scalars.iter().map(move |scalar| match *scalar {
+            ScalarRow::Null => Scalar::Null,
+            ScalarRow::Bool(value) => Scalar::Bool(value),
+            ScalarRow::Number(number) => Scalar::Number(number),
+            ScalarRow::Text(span) => Scalar::Text(self.readings.text(span)),
+        })
+    }
 }
 
 /// One number per `totals` pointer; NaN is no observation.
@@ -125,13 +177,22 @@ pub(super) struct Mark {
     rows: usize,
     cells: usize,
     numbers: usize,
+    scalars: usize,
     dead: usize,
 }
 
 impl Readings {
     pub(super) fn new(source: Arc<RecordBatch>) -> Self {
         let rows = Vec::with_capacity(source.len());
-        Self { source, side: String::new(), rows, cells: Vec::new(), numbers: Vec::new(), dead: Vec::new() }
+        Self {
+            source,
+            side: String::new(),
+            rows,
+            cells: Vec::new(),
+            numbers: Vec::new(),
+            scalars: Vec::new(),
+            dead: Vec::new(),
+        }
     }
 
     /// The batch they were decoded from.
@@ -174,6 +235,10 @@ impl Readings {
                 cells: GridCells { readings: self, cells: &self.cells[from as usize..to as usize] },
                 totals: slice(&self.numbers, totals),
             },
+            BodyRow::Columns { scalars: (from, to) } => {
+                Body::Columns(Scalars { readings: self, scalars: &self.scalars[from as usize..to as usize] })
+            }
+            BodyRow::Result { hash, text } => Body::Result { hash, text: self.text(text) },
         }
     }
 
@@ -192,6 +257,7 @@ impl Readings {
             rows: self.rows.len(),
             cells: self.cells.len(),
             numbers: self.numbers.len(),
+            scalars: self.scalars.len(),
             dead: self.dead.len(),
         }
     }
@@ -201,6 +267,7 @@ impl Readings {
         self.rows.truncate(mark.rows);
         self.cells.truncate(mark.cells);
         self.numbers.truncate(mark.numbers);
+        self.scalars.truncate(mark.scalars);
         self.dead.truncate(mark.dead);
     }
 
@@ -218,6 +285,15 @@ impl Readings {
 
     pub(super) fn push_number(&mut self, number: f64) {
         self.numbers.push(number);
+    }
+
+    pub(super) fn push_scalar(&mut self, scalar: ScalarRow) {
+        self.scalars.push(scalar);
+    }
+
+    /// Where the next scalar will stand.
+    pub(super) fn scalars_end(&self) -> u32 {
+        narrow(self.scalars.len())
     }
 
     /// Where the next cell and the next number will stand.

@@ -1,12 +1,10 @@
 //! The plan of a `grid` window: its steps, its span, its columns, how gaps are filled.
 
-use std::sync::Arc;
-
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-use super::{Pointer, WallClock};
+use super::{Column, Pointer, WallClock};
 use crate::ident::Millis;
 
 const DAY_MS: i64 = 86_400_000;
@@ -28,15 +26,6 @@ pub struct GridPlan {
     pub values: Vec<Column>,
     /// One column per pointer, with a number per step.
     pub totals: Vec<Column>,
-}
-
-/// A column of a grid: where its numbers stand and what it is called.
-#[derive(Clone, Debug)]
-pub struct Column {
-    /// Where the numbers stand inside a reading.
-    pub at: Pointer,
-    /// The last step of the pointer.
-    pub name: Arc<str>,
 }
 
 /// What stands where nothing was observed.

@@ -2,15 +2,19 @@
 //! never changed, shared by every stage. Knows no Kafka settings: quotas and groups belong to the shell.
 
 mod grid;
+mod module;
 mod pointer;
 mod time;
+mod window;
 
 use std::sync::Arc;
 
-pub use grid::{Column, Fill, GridPlan, Steps};
+pub use grid::{Fill, GridPlan, Steps};
+pub use module::{IncompletePlan, InputPlan, ModulePlan, Source, Then, Trigger};
 pub(crate) use pointer::array_index;
 pub use pointer::{Pointer, PointerError, RecordsPointer, Step};
 pub use time::{TimeError, TimeField, WallClock};
+pub use window::{BucketPlan, Column, Pad, RowsPlan, WindowPlan};
 
 use crate::ident::{ModuleId, TopicId};
 
@@ -19,7 +23,7 @@ use crate::ident::{ModuleId, TopicId};
 pub struct Plan {
     /// The consumed topics; [`TopicId`] is the index.
     pub topics: Vec<TopicPlan>,
-    /// The enabled modules, sorted by name; [`ModuleId`] is the index.
+    /// The enabled modules, each after those it depends on, otherwise by name; [`ModuleId`] is the index.
     pub modules: Vec<ModulePlan>,
     /// What one record may cost.
     pub limits: Limits,
@@ -45,6 +49,20 @@ impl Plan {
     #[must_use]
     pub fn module(&self, id: ModuleId) -> &ModulePlan {
         &self.modules[id.ix()]
+    }
+
+    /// The module called `name`.
+    #[must_use]
+    pub fn module_id(&self, name: &str) -> Option<ModuleId> {
+        let ix = self.modules.iter().position(|module| &*module.name == name)?;
+        u16::try_from(ix).ok().map(ModuleId)
+    }
+
+    /// Whether some module of this plan is fed with the results of `module`.
+    #[must_use]
+    pub fn has_dependents(&self, module: ModuleId) -> bool {
+        let fed = |plan: &ModulePlan| plan.inputs().any(|(input, _)| input.source == Source::Module(module));
+        self.modules.iter().any(fed)
     }
 
     /// All topics with their ids.
@@ -75,6 +93,8 @@ pub struct TopicPlan {
     pub on_null: OnNull,
     /// What is kept per station.
     pub window: WindowPlan,
+    /// Declared cadence, in milliseconds; none when it only changes now and then.
+    pub expect_ms: Option<i64>,
 }
 
 /// Whom a reading belongs to.
@@ -93,64 +113,6 @@ pub enum OnNull {
     DeadLetter,
     /// Nothing: accounted for and passed over.
     Ignore,
-}
-
-/// What is kept of a topic per station.
-#[derive(Clone, Debug)]
-pub enum WindowPlan {
-    /// The newest reading by time, then provenance.
-    Latest,
-    /// The newest reading per key.
-    PerKey {
-        /// Where the key is inside a reading.
-        key: Pointer,
-        /// How long a reading that is not renewed stays, in milliseconds of the topic's event clock.
-        expire_ms: Option<i64>,
-    },
-    /// One value per series and step.
-    Grid(GridPlan),
-}
-
-/// What a module needs before it is called, and what makes it due.
-#[derive(Clone, Debug)]
-pub struct ModulePlan {
-    /// The module's name.
-    pub name: Arc<str>,
-    /// The module's version; part of its input hash.
-    pub version: Arc<str>,
-    /// Inputs without which it is not called.
-    pub requires: Vec<InputPlan>,
-    /// Inputs it sees when they are there.
-    pub optional: Vec<InputPlan>,
-    /// Topics whose change makes it due; none means every input.
-    pub on: Option<Vec<TopicId>>,
-    /// Least time between two inputs of one station, in milliseconds.
-    pub min_interval_ms: i64,
-}
-
-impl ModulePlan {
-    /// Required inputs, then optional ones, each with whether it is required.
-    pub fn inputs(&self) -> impl Iterator<Item = (&InputPlan, bool)> {
-        self.requires.iter().map(|input| (input, true)).chain(self.optional.iter().map(|input| (input, false)))
-    }
-
-    /// Whether a change of `topic` makes the module due.
-    #[must_use]
-    pub fn is_triggered_by(&self, topic: TopicId) -> bool {
-        match &self.on {
-            Some(on) => on.contains(&topic),
-            None => self.inputs().any(|(input, _)| input.topic == topic),
-        }
-    }
-}
-
-/// One input of a module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InputPlan {
-    /// The topic it comes from.
-    pub topic: TopicId,
-    /// The age, in milliseconds, beyond which it is stale.
-    pub max_age_ms: Option<i64>,
 }
 
 /// What one record may cost before it becomes a dead letter.

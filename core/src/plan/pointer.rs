@@ -19,6 +19,12 @@ impl Pointer {
         Ok(Self { steps: split(text)?.into() })
     }
 
+    /// The pointer to what stands under `key` of a reading.
+    #[must_use]
+    pub fn of_key(key: &str) -> Self {
+        Self { steps: Arc::from([Box::from(key)]) }
+    }
+
     /// The unescaped steps from the outside in.
     #[must_use]
     pub fn steps(&self) -> &[Box<str>] {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Shard;
 use crate::contract::{InputHash, LineageRange, ModuleInput, Quality, Status, TopicInput, Value};
 use crate::ident::{Millis, ModuleId, Partition, Station, TopicId};
-use crate::plan::InputPlan;
+use crate::plan::{InputPlan, Source};
 use crate::window::Window;
 
 type Lineage = BTreeMap<(Arc<str>, Partition), (i64, i64)>;
@@ -19,9 +19,10 @@ impl Shard {
 
     /// An input's status, and the time of its newest reading.
     pub(super) fn status(&self, station: u32, input: &InputPlan, now: Millis) -> (Status, Option<Millis>) {
-        let topic = &self.topics[input.topic.ix()];
+        let Source::Topic(id) = input.source else { return (Status::Missing, None) };
+        let topic = &self.topics[id.ix()];
         let clock = topic.event_clock.unwrap_or(now);
-        match self.window(station, input.topic).newest(&topic.windows, clock) {
+        match self.window(station, id).newest(&topic.windows, clock) {
             None => (Status::Missing, None),
             Some(time) if input.max_age_ms.is_some_and(|max_age| now.since(time) > max_age) => {
                 (Status::Stale, Some(time))
@@ -40,10 +41,12 @@ impl Shard {
         let mut inputs = Vec::with_capacity(plan.requires.len() + plan.optional.len());
         for (input, _) in plan.inputs() {
             let (status, time) = self.status(station, input, now);
-            let topic = Arc::clone(&self.plan.topic(input.topic).name);
-            let value = match status {
-                Status::Missing => Value::Missing,
-                Status::Fresh | Status::Stale => self.view(station, input.topic, now, &mut hash, &topic, &mut lineage),
+            let topic = Arc::clone(&input.name);
+            let value = match (status, input.source) {
+                (Status::Fresh | Status::Stale, Source::Topic(id)) => {
+                    self.view(station, id, now, &mut hash, &topic, &mut lineage)
+                }
+                _ => Value::Missing,
             };
             hash.add_status(&topic, status);
             inputs.push(TopicInput { topic, status, age_ms: time.map(|time| now.since(time)), time, value });
@@ -113,7 +116,7 @@ impl Shard {
                 let requires = &self.plan.module(module).requires;
                 let named = |wanted: Status| {
                     let inputs = requires.iter().filter(|input| self.status(station, input, now).0 == wanted);
-                    inputs.map(|input| Arc::clone(&self.plan.topic(input.topic).name)).collect()
+                    inputs.map(|input| Arc::clone(&input.name)).collect()
                 };
                 Incomplete {
                     module: Arc::clone(&self.plan.module(module).name),

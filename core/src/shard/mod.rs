@@ -22,7 +22,7 @@ pub use run::RunId;
 use crate::contract::ModuleInput;
 use crate::decode::{ReadingRow, Readings, Reason};
 use crate::ident::{Millis, ModuleId, Offset, Partition, TopicId};
-use crate::plan::{Plan, Scope};
+use crate::plan::{Plan, Scope, Source, Trigger};
 use crate::provenance::{Origin, Provenance};
 use crate::record::RecordRow;
 use crate::window::{Arriving, TopicWindows, Window};
@@ -110,8 +110,10 @@ impl Shard {
         let topics = plan.topics().map(|(id, topic)| {
             let windows = TopicWindows::new(topic);
             let global = matches!(topic.scope, Scope::Global).then(|| windows.empty());
-            let readers = plan.modules().filter(|(_, module)| module.inputs().any(|(input, _)| input.topic == id));
-            let readers = readers.map(|(module, plan)| (module, plan.is_triggered_by(id))).collect();
+            let readers = plan
+                .modules()
+                .filter(|(_, module)| module.inputs().any(|(input, _)| input.source == Source::Topic(id)));
+            let readers = readers.map(|(module, plan)| (module, plan.is_triggered_by(Source::Topic(id)))).collect();
             TopicState { windows, global, event_clock: None, loaded: false, readers }
         });
         let topics = topics.collect::<Vec<_>>();
@@ -219,7 +221,10 @@ impl Shard {
         let readers = self.topics[topic.ix()].readers.clone();
         for (module, _) in readers {
             let plan = Arc::clone(&self.plan);
-            let loaded = plan.module(module).inputs().all(|(input, _)| self.topics[input.topic.ix()].loaded);
+            let loaded = plan.module(module).inputs().all(|(input, _)| match input.source {
+                Source::Topic(topic) => self.topics[topic.ix()].loaded,
+                Source::Module(_) => true,
+            });
             if loaded && !std::mem::replace(&mut self.modules[module.ix()].loaded, true) {
                 for station in 0..self.station_count() {
                     self.release_loaded(station, module, now);
@@ -393,7 +398,7 @@ impl Shard {
         let complete = self.is_complete(station, module, now);
         let state = &mut self.stations[station as usize];
         if complete {
-            let min_interval_ms = self.plan.module(module).min_interval_ms;
+            let Trigger::Changes { min_interval_ms, .. } = self.plan.module(module).trigger else { return };
             self.due.make_due(state, station, module, min_interval_ms, now);
         } else {
             self.due.wait(state, module);
@@ -410,8 +415,10 @@ impl Shard {
             return;
         }
         let from_loading = state.runs[module.ix()].owed.is_none();
-        let all_global =
-            self.plan.module(module).inputs().all(|(input, _)| self.topics[input.topic.ix()].global.is_some());
+        let all_global = self.plan.module(module).inputs().all(|(input, _)| match input.source {
+            Source::Topic(topic) => self.topics[topic.ix()].global.is_some(),
+            Source::Module(_) => false,
+        });
         if from_loading && !all_global && self.is_complete(station, module, now) {
             self.stations[station as usize].runs[module.ix()].changed = false;
             return;

@@ -64,7 +64,9 @@ impl TopicWindows {
     /// An empty window of this topic.
     pub(crate) fn empty(&self) -> Window {
         match self.plan {
-            WindowPlan::Latest => Window::Latest(Latest::default()),
+            WindowPlan::Latest | WindowPlan::Rows(_) | WindowPlan::Bucket(_) | WindowPlan::Results => {
+                Window::Latest(Latest::default())
+            }
             WindowPlan::PerKey { .. } => Window::PerKey(PerKey::default()),
             WindowPlan::Grid(_) => Window::Grid(Box::default()),
         }
@@ -73,7 +75,7 @@ impl TopicWindows {
     fn expire_ms(&self) -> Option<i64> {
         match self.plan {
             WindowPlan::PerKey { expire_ms, .. } => expire_ms,
-            WindowPlan::Latest | WindowPlan::Grid(_) => None,
+            _ => None,
         }
     }
 }
@@ -144,7 +146,7 @@ impl Window {
             Self::PerKey(per_key) => per_key.view(expire_ms, clock, &topic.projection, &topic.seed),
             Self::Grid(grid) => match &topic.plan {
                 WindowPlan::Grid(plan) => grid.view(plan, &mut topic.times, &topic.seed),
-                WindowPlan::Latest | WindowPlan::PerKey { .. } => View { value: Value::Missing, sum: 0 },
+                _ => View { value: Value::Missing, sum: 0 },
             },
         }
     }

@@ -12,8 +12,8 @@ pub mod within;
 use std::sync::Arc;
 
 use quorate_core::plan::{
-    Column, Fill, GridPlan, InputPlan, Limits, ModulePlan, OnNull, Plan, Pointer, RecordsPointer, Scope, StationLimits,
-    Steps, TimeField, TopicPlan, WallClock, WindowPlan,
+    Column, Fill, GridPlan, IncompletePlan, InputPlan, Limits, ModulePlan, OnNull, Plan, Pointer, RecordsPointer,
+    Scope, Source, StationLimits, Steps, TimeField, TopicPlan, Trigger, WallClock, WindowPlan,
 };
 
 /// 2025-11-04 11:05:00 in Shanghai: the moment at which the acceptance cases begin.
@@ -55,6 +55,7 @@ pub fn topic(name: &str) -> Topic {
         fields: None,
         on_null: OnNull::DeadLetter,
         window: WindowPlan::Latest,
+        expect_ms: None,
     };
     Topic { plan, grid: None }
 }
@@ -215,14 +216,24 @@ fn column(at: &str) -> Column {
 fn resolve(plan: &Plan, module: Module) -> ModulePlan {
     let id = |name: &String| plan.topic_id(name).unwrap_or_else(|| panic!("the plan has no topic {name}"));
     let inputs = |inputs: &[(String, Option<i64>)]| {
-        inputs.iter().map(|(name, max_age_ms)| InputPlan { topic: id(name), max_age_ms: *max_age_ms }).collect()
+        let input = |(name, max_age_ms): &(String, Option<i64>)| InputPlan {
+            name: name.as_str().into(),
+            source: Source::Topic(id(name)),
+            max_age_ms: *max_age_ms,
+        };
+        inputs.iter().map(input).collect()
     };
     ModulePlan {
         name: module.name.as_str().into(),
         version: module.version.as_str().into(),
         requires: inputs(&module.requires),
         optional: inputs(&module.optional),
-        on: module.on.map(|on| on.iter().map(id).collect()),
-        min_interval_ms: module.min_interval_ms,
+        trigger: Trigger::Changes {
+            on: module.on.map(|on| on.iter().map(|name| Source::Topic(id(name))).collect()),
+            min_interval_ms: module.min_interval_ms,
+        },
+        incomplete: IncompletePlan::default(),
+        run_ms: 3 * 30 * SECOND,
+        call_ms: 30 * SECOND,
     }
 }

@@ -43,13 +43,13 @@ impl Scenario {
 
     pub fn take(&mut self, record: &RecordedRecord) -> &mut Self {
         let Self { replay, lines, .. } = self;
-        replay.record(record, &mut |event| lines.push(line(&event)));
+        replay.record(record, &mut |event: ReplayEvent| lines.push(line(&event)));
         self
     }
 
     pub fn advance(&mut self, duration_ms: i64) -> &mut Self {
         let Self { replay, lines, .. } = self;
-        replay.advance(duration_ms, &mut |event| lines.push(line(&event)));
+        replay.advance(duration_ms, &mut |event: ReplayEvent| lines.push(line(&event)));
         self
     }
 
@@ -74,7 +74,7 @@ impl Scenario {
     /// Ends the replay: all lines that are left, and one for each station that is not complete.
     pub fn finish(mut self) -> Vec<Value> {
         let Self { replay, lines, .. } = &mut self;
-        replay.incomplete(&mut |event| lines.push(line(&event)));
+        replay.incomplete(&mut |event: ReplayEvent| lines.push(line(&event)));
         self.drain()
     }
 }
