@@ -15,4 +15,4 @@ pub mod replay;
 pub mod shard;
 mod window;
 
-pub use window::{EntryState, GridCellState, GridReadingState, WindowState};
+pub use window::{BucketState, EntryState, GridCellState, GridReadingState, ResultState, RunResult, WindowState};

@@ -11,6 +11,7 @@ use crate::ident::{Epoch, Millis, ModuleId, Offset, Partition, Station, TopicId}
 use crate::plan::Plan;
 use crate::record::RecordBatch;
 use crate::shard::{Incomplete, Mode, Shard};
+use crate::window::RunResult;
 
 /// One recorded Kafka record, as `kcat -C -J` prints it.
 #[derive(Clone, Debug, Deserialize)]
@@ -232,8 +233,8 @@ impl Replay {
         let any = |_: ModuleId| true;
         while let Some(invocation) = self.shard.poll_run(at, any) {
             observer.event(ReplayEvent::Input(Box::new(invocation.input.clone())));
-            observer.call(&invocation.input);
-            self.shard.finish(invocation.run, at);
+            let outputs = observer.call(&invocation.input);
+            self.shard.finish(invocation.run, RunResult::of(&invocation.input, &outputs), at);
         }
     }
 }

@@ -72,6 +72,7 @@ impl InputBuilder {
             inputs: self.inputs,
             lineage: Vec::new(),
             input_hash: InputHash(0),
+            bucket: None,
         }
     }
 }

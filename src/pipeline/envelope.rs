@@ -44,10 +44,17 @@ pub(super) fn result(
         topic: Arc::clone(topic),
         key: Some(input.station.as_str().as_bytes().to_vec()),
         value: serde_json::to_vec(&envelope).ok(),
-        headers: vec![
-            ("quorate-module", input.module.as_bytes().to_vec()),
-            ("quorate-input-hash", input.input_hash.to_string().into_bytes()),
-            ("quorate-attempt", attempt.to_string().into_bytes()),
-        ],
+        headers: headers(input, attempt),
     }
+}
+
+fn headers(input: &ModuleInput, attempt: u32) -> Vec<(&'static str, Vec<u8>)> {
+    let mut headers = vec![
+        ("quorate-module", input.module.as_bytes().to_vec()),
+        ("quorate-input-hash", input.input_hash.to_string().into_bytes()),
+        ("quorate-attempt", attempt.to_string().into_bytes()),
+    ];
+    // Results of buckets are told apart by the bucket, not by their age.
+    headers.extend(input.bucket.map(|from| ("quorate-trigger", from.0.to_string().into_bytes())));
+    headers
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use quorate_core::RunResult;
 use quorate_core::contract::{ModuleInput, Output};
 use quorate_core::decode::Reason;
 use quorate_core::ident::ModuleId;
@@ -87,8 +88,9 @@ impl Runs {
         Permit { call, run }
     }
 
-    /// Performs a run to its end. The permit to call is given back while the run pauses or publishes.
-    pub(super) async fn perform(self: Arc<Self>, invocation: Invocation, permit: Permit) -> RunId {
+    /// Performs a run to its end, and says what modules that depend on it are to see. The permit to call is given back
+    /// while the run pauses or publishes.
+    pub(super) async fn perform(self: Arc<Self>, invocation: Invocation, permit: Permit) -> (RunId, Option<RunResult>) {
         let Invocation { run, input } = invocation;
         let input = Arc::new(input);
         let Permit { mut call, run: _in_flight } = permit;
@@ -102,8 +104,8 @@ impl Runs {
             let is_final = matches!(outcome, CallOutcome::Rejected(_) | CallOutcome::Stuck(_));
             let (reason, detail) = match outcome {
                 CallOutcome::Returned(outputs) => {
-                    self.publish(run.module, &input, attempt, outputs).await;
-                    return run;
+                    self.publish(run.module, &input, attempt, &outputs).await;
+                    return (run, RunResult::of(&input, &outputs));
                 }
                 CallOutcome::Rejected(detail) => (Reason::ModuleRejected, detail),
                 CallOutcome::Failed(detail) => (Reason::ModuleFailed, detail),
@@ -116,7 +118,7 @@ impl Runs {
             if is_final || attempt >= settings.attempts {
                 warn!(module, station, reason = reason.as_str(), detail, attempt, "run failed for good");
                 self.give_up(&input, reason, detail, attempt).await;
-                return run;
+                return (run, None);
             }
             let pause = pause(settings, attempt, &input);
             warn!(module, station, reason = reason.as_str(), detail, attempt, ?pause, "run failed, will be repeated");
@@ -128,7 +130,7 @@ impl Runs {
     }
 
     /// Publishes every result and waits for all of them; one that is refused does not hold the others up.
-    async fn publish(&self, module: ModuleId, input: &ModuleInput, attempt: u32, outputs: Vec<Output>) {
+    async fn publish(&self, module: ModuleId, input: &ModuleInput, attempt: u32, outputs: &[Output]) {
         let settings = &self.modules[module.ix()].settings;
         let version = &self.plan.module(module).version;
         let sends = outputs.iter().map(|output| {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
+use quorate_core::RunResult;
 use quorate_core::decode::Readings;
 use quorate_core::ident::{Millis, ModuleId, Offset, Partition, TopicId};
 use quorate_core::plan::Plan;
@@ -107,14 +108,14 @@ struct Pending {
     /// Modules for which a permit has been asked.
     asked: HashSet<ModuleId>,
     permits: FuturesUnordered<BoxFuture<'static, (ModuleId, Permit)>>,
-    in_flight: FuturesUnordered<BoxFuture<'static, RunId>>,
+    in_flight: FuturesUnordered<BoxFuture<'static, (RunId, Option<RunResult>)>>,
     drained: Option<oneshot::Sender<()>>,
 }
 
 enum Event {
     Told(Option<ToShard>),
     Admitted(ModuleId, Permit),
-    Ended(RunId),
+    Ended(RunId, Option<RunResult>),
     Deadline,
 }
 
@@ -127,14 +128,14 @@ impl ShardTask {
             let event = tokio::select! {
                 told = self.inbox.recv() => Event::Told(told),
                 Some((module, permit)) = pending.permits.next() => Event::Admitted(module, permit),
-                Some(run) = pending.in_flight.next() => Event::Ended(run),
+                Some((run, result)) = pending.in_flight.next() => Event::Ended(run, result),
                 () = sleep(deadline) => Event::Deadline,
             };
             match event {
                 Event::Told(None) => return,
                 Event::Told(Some(told)) => self.told(told, &mut pending).await,
                 Event::Admitted(module, permit) => self.start(module, permit, &mut pending),
-                Event::Ended(run) => self.shard.finish(run, self.clock.now()),
+                Event::Ended(run, result) => self.shard.finish(run, result, self.clock.now()),
                 Event::Deadline => self.shard.handle_timeout(self.clock.now()),
             }
             self.publish_gauges();

@@ -292,6 +292,7 @@ mod tests {
             quality,
             lineage: Vec::new(),
             input_hash: InputHash(0),
+            bucket: None,
         })
     }
 

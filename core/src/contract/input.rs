@@ -17,7 +17,8 @@ pub struct ModuleInput {
     pub module: Arc<str>,
     /// Whose input it is.
     pub station: Station,
-    /// One entry per required topic, then one per optional topic, in the order of the configuration.
+    /// One entry per required input, then one per optional input, in the order of the configuration. An input is a
+    /// topic, or the results of a module that this one depends on.
     #[serde(serialize_with = "by_name")]
     pub inputs: Vec<TopicInput>,
     /// How much of what was asked for is there.
@@ -26,10 +27,13 @@ pub struct ModuleInput {
     pub lineage: Vec<LineageRange>,
     /// Equal hash means equal input.
     pub input_hash: InputHash,
+    /// The beginning of the bucket that this call hands over; none when no closed bucket caused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<Millis>,
 }
 
 impl ModuleInput {
-    /// The input of one topic.
+    /// The input of one topic, or, by its name, of a module that this one depends on.
     ///
     /// # Errors
     /// [`ModuleError::Rejected`] when the module's configuration does not name `topic`.
@@ -50,7 +54,7 @@ impl ModuleInput {
 /// What one topic contributes.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct TopicInput {
-    /// The topic's name.
+    /// The topic's name, or that of the module that makes it.
     #[serde(skip)]
     pub topic: Arc<str>,
     /// Whether it counts as present.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{GridPlan, Pointer};
+use crate::ident::Millis;
 
 /// What is kept of a topic per station.
 #[derive(Clone, Debug)]
@@ -68,14 +69,20 @@ pub struct BucketPlan {
 impl BucketPlan {
     /// The number of the bucket that contains `time`.
     #[must_use]
-    pub fn number(&self, time: crate::ident::Millis) -> i64 {
+    pub fn number(&self, time: Millis) -> i64 {
         time.0.div_euclid(self.every_ms)
+    }
+
+    /// When bucket `number` closes by itself.
+    #[must_use]
+    pub fn closes_at(&self, number: i64) -> Option<Millis> {
+        Some(self.from(number.saturating_add(1)).plus(self.close_after_ms?))
     }
 
     /// When bucket `number` begins.
     #[must_use]
-    pub fn from(&self, number: i64) -> crate::ident::Millis {
-        crate::ident::Millis(number.saturating_mul(self.every_ms))
+    pub fn from(&self, number: i64) -> Millis {
+        Millis(number.saturating_mul(self.every_ms))
     }
 }
 

@@ -1,38 +1,28 @@
-//! Completeness, and the input a module is given.
+//! The input a module is given: values, quality, lineage and the hash that tells it from others.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Shard;
+use super::readiness::status_of;
+use super::run::Pending;
+use super::{InputExplanation, Shard};
 use crate::contract::{InputHash, LineageRange, ModuleInput, Quality, Status, TopicInput, Value};
 use crate::ident::{Millis, ModuleId, Partition, Station, TopicId};
-use crate::plan::{InputPlan, Source};
-use crate::window::Window;
+use crate::plan::Source;
+use crate::provenance::Provenance;
+use crate::window::View;
 
 type Lineage = BTreeMap<(Arc<str>, Partition), (i64, i64)>;
 
 impl Shard {
-    /// Whether every required input of `module` is present and young enough.
-    pub(super) fn is_complete(&self, station: u32, module: ModuleId, now: Millis) -> bool {
-        self.plan.module(module).requires.iter().all(|input| self.status(station, input, now).0 == Status::Fresh)
-    }
-
-    /// An input's status, and the time of its newest reading.
-    pub(super) fn status(&self, station: u32, input: &InputPlan, now: Millis) -> (Status, Option<Millis>) {
-        let Source::Topic(id) = input.source else { return (Status::Missing, None) };
-        let topic = &self.topics[id.ix()];
-        let clock = topic.event_clock.unwrap_or(now);
-        match self.window(station, id).newest(&topic.windows, clock) {
-            None => (Status::Missing, None),
-            Some(time) if input.max_age_ms.is_some_and(|max_age| now.since(time) > max_age) => {
-                (Status::Stale, Some(time))
-            }
-            Some(time) => (Status::Fresh, Some(time)),
-        }
-    }
-
-    /// The input of one module for one station as of `now`.
-    pub(super) fn assemble(&mut self, station: u32, module: ModuleId, now: Millis) -> ModuleInput {
+    /// The input of one module for one station as of `now`; `handed` is the closed bucket that it is to see.
+    pub(super) fn assemble(
+        &mut self,
+        station: u32,
+        module: ModuleId,
+        handed: Option<&Pending>,
+        now: Millis,
+    ) -> ModuleInput {
         let plan = Arc::clone(&self.plan);
         let plan = plan.module(module);
         let id = self.stations[station as usize].id.clone();
@@ -40,43 +30,42 @@ impl Shard {
         let mut lineage = Lineage::new();
         let mut inputs = Vec::with_capacity(plan.requires.len() + plan.optional.len());
         for (input, _) in plan.inputs() {
-            let (status, time) = self.status(station, input, now);
-            let topic = Arc::clone(&input.name);
-            let value = match (status, input.source) {
-                (Status::Fresh | Status::Stale, Source::Topic(id)) => {
-                    self.view(station, id, now, &mut hash, &topic, &mut lineage)
-                }
-                _ => Value::Missing,
+            let bucket = handed.filter(|handed| input.source == Source::Topic(handed.topic));
+            let (status, time) = match bucket {
+                Some(handed) => (status_of(Some(handed.bucket.to()), input, now), Some(handed.bucket.to())),
+                None => self.status(station, input, now),
             };
-            hash.add_status(&topic, status);
-            inputs.push(TopicInput { topic, status, age_ms: time.map(|time| now.since(time)), time, value });
+            let view = match (status, bucket, input.source) {
+                (Status::Missing, ..) => View { value: Value::Missing, sum: 0 },
+                (_, Some(handed), _) => {
+                    let name = &self.plan.topic(handed.topic).name;
+                    trace(&|visit| handed.bucket.origins(visit), name, &mut lineage);
+                    handed.bucket.view()
+                }
+                (_, None, Source::Topic(id)) => self.view(station, id, now, &mut lineage),
+                (_, None, Source::Module(id)) => {
+                    let results = &self.stations[station as usize].results[id.ix()];
+                    results.lineage().iter().for_each(|range| widen(&mut lineage, range));
+                    results.view(None)
+                }
+            };
+            hash.add(&input.name, status, view.sum);
+            let age_ms = time.map(|time| now.since(time));
+            inputs.push(TopicInput { topic: Arc::clone(&input.name), status, age_ms, time, value: view.value });
         }
-        let lineage = lineage.into_iter().map(|((topic, partition), (from_offset, to_offset))| LineageRange {
-            topic,
-            partition,
-            from_offset,
-            to_offset,
-        });
         ModuleInput {
             at: now,
             module: Arc::clone(&plan.name),
             station: id,
             quality: quality(&inputs, plan.requires.len()),
             inputs,
-            lineage: lineage.collect(),
+            lineage: ranges(lineage),
             input_hash: hash.finish(),
+            bucket: handed.map(|handed| handed.bucket.from()),
         }
     }
 
-    fn view(
-        &mut self,
-        station: u32,
-        topic: TopicId,
-        now: Millis,
-        hash: &mut HashInput,
-        name: &Arc<str>,
-        lineage: &mut Lineage,
-    ) -> Value {
+    fn view(&mut self, station: u32, topic: TopicId, now: Millis, lineage: &mut Lineage) -> View {
         let state = &mut self.topics[topic.ix()];
         let clock = state.event_clock.unwrap_or(now);
         let window = match &mut state.global {
@@ -84,9 +73,24 @@ impl Shard {
             None => &mut self.stations[station as usize].windows[topic.ix()],
         };
         let view = window.view(&mut state.windows, clock);
-        hash.add_sum(name, view.sum);
-        trace(window, name, lineage);
-        view.value
+        trace(&|visit| window.origins(visit), &self.plan.topic(topic).name, lineage);
+        view
+    }
+
+    /// The records that an input's value is made of at this moment.
+    pub(super) fn records_of(&self, station: u32, source: Source) -> Vec<LineageRange> {
+        let mut lineage = Lineage::new();
+        match source {
+            Source::Topic(topic) => {
+                let window = self.window(station, topic);
+                trace(&|visit| window.origins(visit), &self.plan.topic(topic).name, &mut lineage);
+            }
+            Source::Module(module) => {
+                let results = &self.stations[station as usize].results[module.ix()];
+                results.lineage().iter().for_each(|range| widen(&mut lineage, range));
+            }
+        }
+        ranges(lineage)
     }
 }
 
@@ -101,6 +105,8 @@ pub struct Incomplete {
     pub missing: Vec<Arc<str>>,
     /// Required topics that are too old, likewise.
     pub stale: Vec<Arc<str>>,
+    /// Why, and what would help: one entry for each of them.
+    pub inputs: Vec<InputExplanation>,
 }
 
 impl Shard {
@@ -112,18 +118,12 @@ impl Shard {
             .modules()
             .flat_map(|(module, _)| (0..self.station_count()).map(move |station| (station, module)))
             .filter(|&(station, module)| !self.is_complete(station, module, now))
-            .map(|(station, module)| {
-                let requires = &self.plan.module(module).requires;
-                let named = |wanted: Status| {
-                    let inputs = requires.iter().filter(|input| self.status(station, input, now).0 == wanted);
-                    inputs.map(|input| Arc::clone(&input.name)).collect()
-                };
-                Incomplete {
-                    module: Arc::clone(&self.plan.module(module).name),
-                    station: self.stations[station as usize].id.clone(),
-                    missing: named(Status::Missing),
-                    stale: named(Status::Stale),
-                }
+            .map(|(station, module)| Incomplete {
+                module: Arc::clone(&self.plan.module(module).name),
+                station: self.stations[station as usize].id.clone(),
+                missing: self.blocking(station, module, Status::Missing, now),
+                stale: self.blocking(station, module, Status::Stale, now),
+                inputs: self.explain_blocking(station, module, now),
             })
             .collect();
         all.sort_by(|a, b| (&a.module, &a.station).cmp(&(&b.module, &b.station)));
@@ -131,29 +131,36 @@ impl Shard {
     }
 }
 
-/// Widens the lineage by the records a window's value is made of.
-fn trace(window: &Window, topic: &Arc<str>, lineage: &mut Lineage) {
-    let mut last: Option<(Partition, i64, i64)> = None;
-    let mut note = |partition, from: i64, to: i64| {
-        let range = lineage.entry((Arc::clone(topic), partition)).or_insert((from, to));
-        *range = (range.0.min(from), range.1.max(to));
-    };
-    window.origins(&mut |origin| {
-        let offset = origin.offset.0;
-        last = Some(match last {
-            Some((partition, from, to)) if partition == origin.partition => {
-                (partition, from.min(offset), to.max(offset))
+/// Widens the lineage by the records that `origins` visits.
+fn trace(origins: &dyn Fn(&mut dyn FnMut(&Provenance)), topic: &Arc<str>, lineage: &mut Lineage) {
+    let mut last: Option<LineageRange> = None;
+    origins(&mut |origin| {
+        let (partition, offset) = (origin.partition, origin.offset.0);
+        match &mut last {
+            Some(range) if range.partition == partition => {
+                range.from_offset = range.from_offset.min(offset);
+                range.to_offset = range.to_offset.max(offset);
             }
-            Some((partition, from, to)) => {
-                note(partition, from, to);
-                (origin.partition, offset, offset)
+            _ => {
+                let topic = Arc::clone(topic);
+                let range = LineageRange { topic, partition, from_offset: offset, to_offset: offset };
+                last.replace(range).iter().for_each(|range| widen(lineage, range));
             }
-            None => (origin.partition, offset, offset),
-        });
+        }
     });
-    if let Some((partition, from, to)) = last {
-        note(partition, from, to);
-    }
+    last.iter().for_each(|range| widen(lineage, range));
+}
+
+fn widen(lineage: &mut Lineage, range: &LineageRange) {
+    let (from, to) = (range.from_offset, range.to_offset);
+    let known = lineage.entry((Arc::clone(&range.topic), range.partition)).or_insert((from, to));
+    *known = (known.0.min(from), known.1.max(to));
+}
+
+fn ranges(lineage: Lineage) -> Vec<LineageRange> {
+    let range =
+        |((topic, partition), (from_offset, to_offset))| LineageRange { topic, partition, from_offset, to_offset };
+    lineage.into_iter().map(range).collect()
 }
 
 /// A stale input is not available; a partly available module is told so.
@@ -190,16 +197,13 @@ impl HashInput {
         Self { head, inputs: BTreeMap::new() }
     }
 
-    fn add_sum(&mut self, topic: &Arc<str>, sum: u128) {
-        self.inputs.entry(Arc::clone(topic)).or_default().0 = sum;
-    }
-
-    fn add_status(&mut self, topic: &Arc<str>, status: Status) {
-        self.inputs.entry(Arc::clone(topic)).or_default().1 = match status {
+    fn add(&mut self, input: &Arc<str>, status: Status, sum: u128) {
+        let status = match status {
             Status::Fresh => 0,
             Status::Stale => 1,
             Status::Missing => 2,
         };
+        self.inputs.insert(Arc::clone(input), (sum, status));
     }
 
     fn finish(self) -> InputHash {

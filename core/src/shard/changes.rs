@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Shard;
 use super::station::StationState;
 use crate::ident::{Station, TopicId};
+use crate::plan::Source;
 use crate::provenance::station_hash;
 use crate::window::WindowState;
 
@@ -20,10 +21,19 @@ pub struct Changes {
 pub struct SlotChange {
     /// Whose it is.
     pub place: Place,
-    /// The topic's name.
-    pub topic: Arc<str>,
+    /// Of what.
+    pub of: Of,
     /// Its content; none when it became empty.
     pub state: Option<WindowState>,
+}
+
+/// What a window is of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Of {
+    /// The topic of this name.
+    Topic(Arc<str>),
+    /// The results of the module of this name.
+    Module(Arc<str>),
 }
 
 /// Whose a window is.
@@ -44,12 +54,12 @@ pub(super) struct Changed {
 
 impl Changed {
     #[inline]
-    pub(super) fn slot(&mut self, state: &mut StationState, station: u32, topic: TopicId) {
+    pub(super) fn slot(&mut self, state: &mut StationState, station: u32, of: Source) {
         if state.unsaved.is_empty() {
             self.stations.push(station);
         }
-        if !state.unsaved.contains(&topic) {
-            state.unsaved.push(topic);
+        if !state.unsaved.contains(&of) {
+            state.unsaved.push(of);
         }
     }
 
@@ -66,39 +76,64 @@ impl Shard {
         let mut slots = Vec::new();
         for topic in std::mem::take(&mut self.changed.globals) {
             let state = self.topics[topic.ix()].global.as_ref().and_then(crate::window::Window::state);
-            slots.push(SlotChange { place: Place::Global, topic: self.name(topic), state });
+            slots.push(SlotChange { place: Place::Global, of: self.of(Source::Topic(topic)), state });
         }
         for station in std::mem::take(&mut self.changed.stations) {
-            for topic in std::mem::take(&mut self.stations[station as usize].unsaved) {
+            for source in std::mem::take(&mut self.stations[station as usize].unsaved) {
                 let of = &self.stations[station as usize];
-                let state = of.windows[topic.ix()].state();
-                slots.push(SlotChange { place: Place::Station(of.id.clone()), topic: self.name(topic), state });
+                let state = match source {
+                    Source::Topic(topic) => of.windows[topic.ix()].state(),
+                    Source::Module(module) => of.results[module.ix()].state().map(WindowState::Results),
+                };
+                slots.push(SlotChange { place: Place::Station(of.id.clone()), of: self.of(source), state });
             }
         }
         Changes { slots }
     }
 
     /// Takes windows back in that [`Shard::take_changes`] gave out. Makes nothing due, and nothing of it counts as
-    /// changed. Windows of topics that the plan no longer has are passed over.
+    /// changed. What the plan no longer has is passed over.
     pub fn restore(&mut self, changes: &Changes) {
         for slot in &changes.slots {
-            let (Some(topic), Some(state)) = (self.plan.topic_id(&slot.topic), &slot.state) else { continue };
-            let of = &mut self.topics[topic.ix()];
-            match (&slot.place, &mut of.global) {
-                (Place::Global, Some(window)) => window.restore(&of.windows, state),
-                (Place::Station(id), None) => {
-                    let hash = station_hash(id.as_str());
-                    if let Some(station) = self.find_or_readmit(id.as_str(), hash) {
-                        let of = &self.topics[topic.ix()];
-                        self.stations[station as usize].windows[topic.ix()].restore(&of.windows, state);
-                    }
-                }
-                _ => {}
+            let Some(state) = &slot.state else { continue };
+            match &slot.of {
+                Of::Topic(name) => self.restore_window(&slot.place, name, state),
+                Of::Module(name) => self.restore_result(&slot.place, name, state),
             }
         }
     }
 
-    fn name(&self, topic: TopicId) -> Arc<str> {
-        Arc::clone(&self.plan.topic(topic).name)
+    fn restore_window(&mut self, place: &Place, name: &str, state: &WindowState) {
+        let Some(topic) = self.plan.topic_id(name) else { return };
+        let of = &mut self.topics[topic.ix()];
+        let whose = match (place, &mut of.global) {
+            (Place::Global, Some(window)) => {
+                window.restore(&of.windows, state);
+                None
+            }
+            (Place::Station(id), None) => {
+                let Some(station) = self.find_or_readmit(id.as_str(), station_hash(id.as_str())) else { return };
+                let of = &self.topics[topic.ix()];
+                self.stations[station as usize].windows[topic.ix()].restore(&of.windows, state);
+                Some(station)
+            }
+            _ => return,
+        };
+        self.expect_closings(whose, topic);
+    }
+
+    fn restore_result(&mut self, place: &Place, name: &str, state: &WindowState) {
+        let (Place::Station(id), WindowState::Results(state)) = (place, state) else { return };
+        let Some(module) = self.plan.module_id(name) else { return };
+        if let Some(station) = self.find_or_readmit(id.as_str(), station_hash(id.as_str())) {
+            self.stations[station as usize].results[module.ix()].restore(state);
+        }
+    }
+
+    fn of(&self, source: Source) -> Of {
+        match source {
+            Source::Topic(topic) => Of::Topic(Arc::clone(&self.plan.topic(topic).name)),
+            Source::Module(module) => Of::Module(Arc::clone(&self.plan.module(module).name)),
+        }
     }
 }

@@ -1,16 +1,17 @@
 //! Which runs are owed, in what phase each is, and which records stay unsettled on their account.
 //!
-//! A run is idle, delayed by its interval, ready, or running. Changes that arrive meanwhile coalesce: only the newest
-//! record that changed something stays unsettled, because reading that one again is enough to make the run due again.
+//! A run is idle, delayed by its interval, held for a module it depends on, ready, or running. Changes that arrive
+//! meanwhile coalesce: only the newest record that changed something stays unsettled, because reading that one again is
+//! enough to make the run due again.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
 use super::Mode;
-use super::run::{Phase, RunId};
+use super::run::{Pending, Phase, RunId};
 use super::station::StationState;
 use crate::ident::{Millis, ModuleId, Offset, Partition, TopicId};
 use crate::provenance::Origin;
@@ -18,27 +19,26 @@ use crate::provenance::Origin;
 /// The runs of one shard that are not idle.
 #[derive(Debug)]
 pub(super) struct DueRuns {
-    /// Per module, in the order in which runs became ready.
-    ready: Vec<VecDeque<(u64, u32)>>,
-    delayed: BinaryHeap<Reverse<(Millis, u64, u32, ModuleId)>>,
+    /// Per module, by the turn in which their stations were named.
+    ready: Vec<BinaryHeap<Reverse<(u64, u32)>>>,
+    /// Delayed and held runs by the moment they become ready. A run that moved on leaves its entry behind.
+    timed: BinaryHeap<Reverse<(Millis, u64, u32, ModuleId)>>,
     /// Per topic the records that are unsettled, and on account of how many runs.
     unsettled: Vec<HashMap<(Partition, Offset), u32>>,
-    sequence: u64,
-    running: usize,
+    open: usize,
 }
 
 impl DueRuns {
     pub(super) fn new(modules: usize, topics: usize) -> Self {
         Self {
-            ready: (0..modules).map(|_| VecDeque::new()).collect(),
-            delayed: BinaryHeap::new(),
+            ready: (0..modules).map(|_| BinaryHeap::new()).collect(),
+            timed: BinaryHeap::new(),
             unsettled: (0..topics).map(|_| HashMap::new()).collect(),
-            sequence: 0,
-            running: 0,
+            open: 0,
         }
     }
 
-    /// A triggering topic changed. Where a run is already under way or scheduled, its duty moves to this record.
+    /// A triggering input changed. Where a run is already under way or scheduled, its duty moves to this record.
     pub(super) fn note_change(&mut self, state: &mut StationState, module: ModuleId, origin: Origin, mode: Mode) {
         let run = &mut state.runs[module.ix()];
         run.changed = true;
@@ -49,7 +49,7 @@ impl DueRuns {
 
     /// Lets `origin` stay unsettled on account of this run, in place of the record that did so before.
     pub(super) fn owe(&mut self, state: &mut StationState, module: ModuleId, origin: Origin) {
-        *self.unsettled[origin.topic.ix()].entry((origin.partition, origin.offset)).or_insert(0) += 1;
+        self.hold(origin);
         if let Some(before) = state.runs[module.ix()].owed.replace(origin) {
             self.settled(before);
         }
@@ -62,59 +62,74 @@ impl DueRuns {
         }
     }
 
-    /// Schedules an idle run whose station is complete.
-    pub(super) fn make_due(
+    /// Schedules a run: for `until` where it must wait, else at once.
+    pub(super) fn schedule(
         &mut self,
         state: &mut StationState,
-        station: u32,
-        module: ModuleId,
-        min_interval_ms: i64,
-        now: Millis,
+        (station, module): (u32, ModuleId),
+        turn: u64,
+        wait: Option<(Phase, Millis)>,
     ) {
         let run = &mut state.runs[module.ix()];
-        // A clock that was set back must not hold a run until it catches up.
-        let last = run.last_at.filter(|&last| last <= now);
-        let earliest = last.map(|last| last.plus(min_interval_ms)).filter(|&earliest| earliest > now);
-        self.sequence += 1;
-        match earliest {
-            Some(earliest) => {
-                run.phase = Phase::Delayed;
-                self.delayed.push(Reverse((earliest, self.sequence, station, module)));
+        self.open += usize::from(run.phase == Phase::Idle);
+        run.turn = turn;
+        run.until = wait.map(|(_, until)| until);
+        match wait {
+            Some((phase, until)) => {
+                run.phase = phase;
+                self.timed.push(Reverse((until, turn, station, module)));
             }
             None => {
                 run.phase = Phase::Ready;
-                self.ready[module.ix()].push_back((self.sequence, station));
+                self.ready[module.ix()].push(Reverse((turn, station)));
             }
         }
     }
 
-    /// The station is incomplete: nothing is due, so no record is unsettled on that account. The change is remembered.
+    /// The run does not take place: nothing is due, so no record is unsettled on that account.
     pub(super) fn wait(&mut self, state: &mut StationState, module: ModuleId) {
-        state.runs[module.ix()].phase = Phase::Idle;
+        let run = &mut state.runs[module.ix()];
+        self.open -= usize::from(run.phase != Phase::Idle);
+        run.phase = Phase::Idle;
+        run.until = None;
         self.forgive(state, module);
     }
 
-    /// Makes ready what was delayed until `now`.
-    pub(super) fn release(&mut self, now: Millis, stations: &mut [StationState]) {
-        while let Some(&Reverse((deadline, _, station, module))) = self.delayed.peek()
+    /// Lets the oldest bucket that is to be handed over go.
+    pub(super) fn drop_bucket(&mut self, state: &mut StationState, module: ModuleId) -> bool {
+        let Some(dropped) = state.runs[module.ix()].pending.pop_front() else { return false };
+        if let Some(origin) = dropped.owed {
+            self.settled(origin);
+        }
+        true
+    }
+
+    /// Makes ready what was to wait until `now`.
+    pub(super) fn release(&mut self, now: Millis, stations: &mut [StationState], turn: &mut u64) {
+        while let Some(&Reverse((deadline, _, station, module))) = self.timed.peek()
             && deadline <= now
         {
-            self.delayed.pop();
-            self.sequence += 1;
-            stations[station as usize].runs[module.ix()].phase = Phase::Ready;
-            self.ready[module.ix()].push_back((self.sequence, station));
+            self.timed.pop();
+            let state = &mut stations[station as usize];
+            let run = &state.runs[module.ix()];
+            if matches!(run.phase, Phase::Delayed | Phase::Held) && run.until == Some(deadline) {
+                *turn += 1;
+                self.schedule(state, (station, module), *turn, None);
+            }
         }
     }
 
     pub(super) fn next_deadline(&self) -> Option<Millis> {
-        self.delayed.peek().map(|Reverse((deadline, ..))| *deadline)
+        self.timed.peek().map(|Reverse((deadline, ..))| *deadline)
     }
 
-    /// Takes the run that became ready first among the modules that may start.
+    /// Takes the run whose turn it is among the modules that may start; of one station's runs that of the module which
+    /// the others depend on.
     pub(super) fn pop(&mut self, admits: impl Fn(ModuleId) -> bool) -> Option<(u32, ModuleId)> {
-        let heads = (0..).map(ModuleId).zip(&self.ready).filter_map(|(module, queue)| Some((*queue.front()?, module)));
-        let (_, module) = heads.filter(|&(_, module)| admits(module)).min_by_key(|((sequence, _), _)| *sequence)?;
-        let (_, station) = self.ready[module.ix()].pop_front()?;
+        let heads =
+            (0..).map(ModuleId).zip(&self.ready).filter_map(|(module, queue)| Some((queue.peek()?.0.0, module)));
+        let (_, module) = heads.filter(|&(_, module)| admits(module)).min()?;
+        let Reverse((_, station)) = self.ready[module.ix()].pop()?;
         Some((station, module))
     }
 
@@ -122,25 +137,29 @@ impl DueRuns {
         (0..).map(ModuleId).zip(&self.ready).filter(|(_, queue)| !queue.is_empty()).map(|(module, _)| module)
     }
 
-    /// A run taken from the queue starts: it sees every change so far.
-    pub(super) fn start(&mut self, state: &mut StationState, station: u32, module: ModuleId, now: Millis) -> RunId {
+    /// A run taken from the queue starts: it sees every change so far, and of the buckets the oldest.
+    pub(super) fn start(
+        &mut self,
+        state: &mut StationState,
+        station: u32,
+        module: ModuleId,
+        now: Millis,
+    ) -> (RunId, Option<Pending>) {
         let run = &mut state.runs[module.ix()];
         run.phase = Phase::Running;
         run.changed = false;
         run.last_at = Some(now);
-        run.running = run.owed.take();
-        self.running += 1;
-        RunId { station, module }
+        let bucket = run.pending.pop_front();
+        run.running = [run.owed.take(), bucket.as_ref().and_then(|pending| pending.owed)];
+        (RunId { station, module }, bucket)
     }
 
-    /// A run ended, and what it was owed to is settled.
-    pub(super) fn finish(&mut self, state: &mut StationState, id: RunId) {
+    /// A run ended. The records that it was owed to are settled once the caller says so.
+    pub(super) fn end(&mut self, state: &mut StationState, id: RunId) -> [Option<Origin>; 2] {
         let run = &mut state.runs[id.module.ix()];
         run.phase = Phase::Idle;
-        self.running -= 1;
-        if let Some(origin) = run.running.take() {
-            self.settled(origin);
-        }
+        self.open -= 1;
+        std::mem::take(&mut run.running)
     }
 
     pub(super) fn oldest_unsettled(&self) -> std::collections::HashMap<(TopicId, Partition), Offset> {
@@ -158,17 +177,23 @@ impl DueRuns {
         self.unsettled[topic.ix()].len()
     }
 
-    /// Runs that are delayed, ready or in flight.
+    /// Runs that are not idle.
     pub(super) fn open_runs(&self) -> usize {
-        self.delayed.len() + self.ready.iter().map(VecDeque::len).sum::<usize>() + self.running
+        self.open
     }
 
-    fn settled(&mut self, origin: Origin) {
+    /// One more reason for a record to be unsettled.
+    pub(super) fn hold(&mut self, origin: Origin) {
+        *self.unsettled[origin.topic.ix()].entry((origin.partition, origin.offset)).or_insert(0) += 1;
+    }
+
+    /// One reason less.
+    pub(super) fn settled(&mut self, origin: Origin) {
         let records = &mut self.unsettled[origin.topic.ix()];
-        if let Entry::Occupied(mut runs) = records.entry((origin.partition, origin.offset)) {
-            *runs.get_mut() -= 1;
-            if *runs.get() == 0 {
-                runs.remove();
+        if let Entry::Occupied(mut reasons) = records.entry((origin.partition, origin.offset)) {
+            *reasons.get_mut() -= 1;
+            if *reasons.get() == 0 {
+                reasons.remove();
             }
         }
     }

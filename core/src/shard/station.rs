@@ -3,8 +3,9 @@
 use super::run::Run;
 use super::{Mode, Shard};
 use crate::ident::{Millis, Station};
+use crate::plan::Source;
 use crate::provenance::station_hash;
-use crate::window::Window;
+use crate::window::{Results, Window};
 
 /// Everything a shard keeps of one station.
 #[derive(Debug)]
@@ -12,13 +13,17 @@ pub(super) struct StationState {
     pub(super) id: Station,
     /// One window per topic; those of global topics stay empty.
     pub(super) windows: Box<[Window]>,
+    /// The newest result of each module, kept for those that depend on it.
+    pub(super) results: Box<[Results]>,
+    /// When this process first saw it.
+    pub(super) seen_at: Option<Millis>,
     /// One run per module.
     pub(super) runs: Box<[Run]>,
     /// The last record that named this station, and its place among those that record names.
     pub(super) touched_by: u64,
     pub(super) touched_at: usize,
-    /// Topics whose window changed since changes were last taken.
-    pub(super) unsaved: Vec<crate::ident::TopicId>,
+    /// What changed since changes were last taken.
+    pub(super) unsaved: Vec<Source>,
 }
 
 /// Counts first appearances per minute of the clock.
@@ -78,6 +83,8 @@ impl Shard {
         self.stations.push(StationState {
             id: id.into(),
             windows: self.topics.iter().map(|topic| topic.windows.empty()).collect(),
+            results: self.modules.iter().map(|_| Results::default()).collect(),
+            seen_at: None,
             runs: self.modules.iter().map(|_| Run::default()).collect(),
             touched_by: 0,
             touched_at: 0,

@@ -1,9 +1,11 @@
 //! Windows: what is kept of one topic for one station (or for all). A window is a function of the set of readings it
 //! was given, not of their order; the same reading twice changes nothing.
 
+mod bucket;
 mod grid;
 mod latest;
 mod per_key;
+mod results;
 mod state;
 mod text;
 
@@ -13,10 +15,13 @@ use crate::ident::Millis;
 use crate::plan::{TopicPlan, WindowPlan};
 use crate::provenance::{Provenance, TopicSeed};
 
+pub(crate) use bucket::{Buckets, Closed, Closer, Closing, Taken};
 use grid::{GridTimes, GridWindow, Placed};
 use latest::Latest;
 use per_key::PerKey;
-pub use state::{EntryState, GridCellState, GridReadingState, WindowState};
+pub(crate) use results::Results;
+pub use results::RunResult;
+pub use state::{BucketState, EntryState, GridCellState, GridReadingState, ResultState, WindowState};
 use text::Projection;
 
 /// What windows of one topic share: what its readings hash with, what is kept of them, how its steps are labelled.
@@ -42,6 +47,8 @@ pub(crate) enum Window {
     Latest(Latest),
     PerKey(PerKey),
     Grid(Box<GridWindow>),
+    Buckets(Box<Buckets>),
+    Results(Results),
 }
 
 /// A window as a module sees it.
@@ -64,12 +71,26 @@ impl TopicWindows {
     /// An empty window of this topic.
     pub(crate) fn empty(&self) -> Window {
         match self.plan {
-            WindowPlan::Latest | WindowPlan::Rows(_) | WindowPlan::Bucket(_) | WindowPlan::Results => {
-                Window::Latest(Latest::default())
-            }
+            WindowPlan::Latest | WindowPlan::Rows(_) => Window::Latest(Latest::default()),
             WindowPlan::PerKey { .. } => Window::PerKey(PerKey::default()),
             WindowPlan::Grid(_) => Window::Grid(Box::default()),
+            WindowPlan::Bucket(_) => Window::Buckets(Box::default()),
+            WindowPlan::Results => Window::Results(Results::default()),
         }
+    }
+
+    /// What closing buckets of this topic needs; none when its window is of another kind.
+    pub(crate) fn closer(&self) -> Option<Closer<'_>> {
+        match &self.plan {
+            WindowPlan::Bucket(plan) => Some(Closer { plan, projection: &self.projection, seed: &self.seed }),
+            _ => None,
+        }
+    }
+
+    /// The moment at which a window whose newest reading is of `newest` becomes empty by itself.
+    pub(crate) fn expires_at(&self, newest: Millis) -> Option<Millis> {
+        // An entry leaves when it is older than the limit, not when it is just as old.
+        self.expire_ms().map(|expire_ms| newest.plus(expire_ms).plus(1))
     }
 
     fn expire_ms(&self) -> Option<i64> {
@@ -81,7 +102,8 @@ impl TopicWindows {
 }
 
 impl Window {
-    /// Takes a reading in. True when it changes what a module can see. `clock` is the topic's event clock.
+    /// Takes a reading in. True when it changes what a module can see. `clock` is the topic's event clock. Buckets are
+    /// fed through [`Buckets::apply`].
     #[inline]
     pub(crate) fn apply(&mut self, topic: &TopicWindows, reading: &Arriving<'_>, clock: Millis) -> bool {
         match (self, reading.body, &topic.plan) {
@@ -94,7 +116,18 @@ impl Window {
                 let cells = cells.map(|(index, cell)| Placed { series: cell.series, index, values: cell.values });
                 grid.apply(plan, reading.time, reading.origin, cells, totals)
             }
+            (Self::Results(results), Body::Result { hash, text }, _) => {
+                results.apply(reading.time, reading.origin, hash, text)
+            }
             _ => false,
+        }
+    }
+
+    /// When the last reading of a window left that has become empty by itself.
+    pub(crate) fn emptied_at(&self, topic: &TopicWindows) -> Option<Millis> {
+        match self {
+            Self::PerKey(per_key) => topic.expires_at(per_key.last()?),
+            _ => None,
         }
     }
 
@@ -116,6 +149,12 @@ impl Window {
                     grid.apply(plan, reading.time, reading.origin, cells, &reading.totals);
                 }
             }
+            (Self::Buckets(buckets), WindowState::Buckets(state), _) => {
+                if let Some(closer) = topic.closer() {
+                    buckets.restore(&closer, state);
+                }
+            }
+            (Self::Results(results), WindowState::Results(state), _) => results.restore(state),
             _ => {}
         }
     }
@@ -126,6 +165,8 @@ impl Window {
             Self::Latest(latest) => latest.newest().is_none(),
             Self::PerKey(per_key) => per_key.is_empty(),
             Self::Grid(grid) => grid.newest().is_none(),
+            Self::Buckets(buckets) => buckets.is_empty(),
+            Self::Results(results) => results.newest().is_none(),
         }
     }
 
@@ -135,6 +176,8 @@ impl Window {
             Self::Latest(latest) => latest.newest(),
             Self::PerKey(per_key) => per_key.newest(topic.expire_ms(), clock),
             Self::Grid(grid) => grid.newest(),
+            Self::Buckets(buckets) => buckets.newest().map(|closed| closed.to()),
+            Self::Results(results) => results.newest(),
         }
     }
 
@@ -148,6 +191,10 @@ impl Window {
                 WindowPlan::Grid(plan) => grid.view(plan, &mut topic.times, &topic.seed),
                 _ => View { value: Value::Missing, sum: 0 },
             },
+            Self::Buckets(buckets) => {
+                buckets.newest().map_or(View { value: Value::Missing, sum: 0 }, |closed| closed.view())
+            }
+            Self::Results(results) => results.view(Some(&topic.seed)),
         }
     }
 
@@ -157,6 +204,8 @@ impl Window {
             Self::Latest(latest) => latest.origins(visit),
             Self::PerKey(per_key) => per_key.origins(visit),
             Self::Grid(grid) => grid.origins(visit),
+            Self::Buckets(buckets) => buckets.newest().into_iter().for_each(|closed| closed.origins(visit)),
+            Self::Results(results) => results.origins(visit),
         }
     }
 }

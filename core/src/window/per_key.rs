@@ -53,6 +53,11 @@ impl PerKey {
         self.newest.filter(|&newest| !is_expired(newest, expire_ms, clock))
     }
 
+    /// The time of the last reading that was there.
+    pub(super) fn last(&self) -> Option<Millis> {
+        self.newest
+    }
+
     pub(super) fn view(
         &mut self,
         expire_ms: Option<i64>,
@@ -81,7 +86,8 @@ impl PerKey {
         if self.oldest.is_some_and(|oldest| is_expired(oldest, expire_ms, clock)) {
             self.entries.retain(|_, entry| !is_expired(entry.time, expire_ms, clock));
             self.oldest = self.entries.values().map(|entry| entry.time).min();
-            self.newest = self.entries.values().map(|entry| entry.time).max();
+            // The newest is the last to leave; when all have left it still says when that was.
+            self.newest = self.entries.values().map(|entry| entry.time).max().or(self.newest);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! own; these only say what a window is made of.
 
 use super::Window;
+use crate::contract::{InputHash, LineageRange};
 use crate::ident::Millis;
 use crate::provenance::Provenance;
 
@@ -14,6 +15,10 @@ pub enum WindowState {
     PerKey(Vec<(String, EntryState)>),
     /// The readings of a `grid` window, each with the values that it still owns.
     Grid(Vec<GridReadingState>),
+    /// The open buckets and the newest closed one.
+    Buckets(BucketState),
+    /// The newest result of a module.
+    Results(ResultState),
 }
 
 /// One reading that is kept as text.
@@ -23,6 +28,30 @@ pub struct EntryState {
     pub time: Millis,
     /// Where it came from.
     pub origin: Provenance,
+    /// Its JSON.
+    pub json: String,
+}
+
+/// The content of a `bucket` window. Every bucket up to the newest closed one is closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketState {
+    /// The open buckets by number, each with its readings.
+    pub open: Vec<(i64, Vec<EntryState>)>,
+    /// The newest closed bucket.
+    pub newest: Option<(i64, Vec<EntryState>)>,
+}
+
+/// The result of a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultState {
+    /// When its input was assembled.
+    pub time: Millis,
+    /// The hash of that input, if it is known.
+    pub hash: Option<InputHash>,
+    /// The record it came in; none when it was made in this process.
+    pub origin: Option<Provenance>,
+    /// The records its input was made of, where it was made in this process.
+    pub lineage: Vec<LineageRange>,
     /// Its JSON.
     pub json: String,
 }
@@ -57,6 +86,8 @@ impl Window {
         match self {
             Self::Latest(latest) => latest.state().map(WindowState::Latest),
             Self::PerKey(per_key) => Some(per_key.state()).filter(|state| !state.is_empty()).map(WindowState::PerKey),
+            Self::Buckets(buckets) => buckets.state().map(WindowState::Buckets),
+            Self::Results(results) => results.state().map(WindowState::Results),
             Self::Grid(grid) => Some(grid.state()).filter(|state| !state.is_empty()).map(WindowState::Grid),
         }
     }

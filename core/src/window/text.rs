@@ -76,10 +76,7 @@ impl Projection {
 
     /// Keys sorted, of two equal keys the last, only what is kept.
     fn canonical(&self, text: &str) -> Reading {
-        let mut json = serde_json::Deserializer::from_str(text);
-        json.disable_recursion_limit();
-        // Decoding has read this text to its end before; it cannot fail here.
-        let value = Value::deserialize(&mut json).unwrap_or_default();
+        let value = parsed(text);
         let value = match &self.keep {
             None => value,
             Some(keep) => {
@@ -94,6 +91,18 @@ impl Projection {
         };
         Reading::from_json(value.to_string().into())
     }
+}
+
+/// Keys sorted, of two equal keys the last.
+pub(super) fn canonical(text: &str) -> Reading {
+    Reading::from_json(parsed(text).to_string().into())
+}
+
+/// Decoding has read this text to its end before; it cannot fail here.
+fn parsed(text: &str) -> Value {
+    let mut json = serde_json::Deserializer::from_str(text);
+    json.disable_recursion_limit();
+    Value::deserialize(&mut json).unwrap_or_default()
 }
 
 fn at<'v>(value: &'v Value, pointer: &Pointer) -> Option<&'v Value> {

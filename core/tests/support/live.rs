@@ -87,14 +87,14 @@ impl Live {
         let any = |_: ModuleId| true;
         let mut inputs = Vec::new();
         while let Some(invocation) = self.shard.poll_run(Millis(now), any) {
-            self.shard.finish(invocation.run, Millis(now));
+            self.shard.finish(invocation.run, None, Millis(now));
             inputs.push(invocation.input);
         }
         inputs
     }
 
     pub fn finish(&mut self, run: RunId, now: i64) -> &mut Self {
-        self.shard.finish(run, Millis(now));
+        self.shard.finish(run, None, Millis(now));
         self
     }
 

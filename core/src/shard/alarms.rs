@@ -1,0 +1,115 @@
+//! Alarms: a station that stays incomplete for a module raises one, once an episode, and clears it.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use super::Shard;
+use super::readiness::Standing;
+use super::run::Watch;
+use crate::contract::Status;
+use crate::ident::{Millis, ModuleId, Station};
+use crate::plan::Then;
+
+/// A station has been incomplete for too long, or is complete again.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Alarm {
+    /// The module.
+    pub module: Arc<str>,
+    /// The station.
+    pub station: Station,
+    /// Raised, or cleared.
+    pub raised: bool,
+    /// Since when the station has been incomplete; none when it is complete again.
+    pub since: Option<Millis>,
+    /// Required inputs that are absent.
+    pub missing: Vec<Arc<str>>,
+    /// Required inputs that are too old.
+    pub stale: Vec<Arc<str>>,
+}
+
+impl Shard {
+    /// The next alarm that was raised or cleared.
+    pub fn poll_alarm(&mut self) -> Option<Alarm> {
+        self.alarms.pop_front()
+    }
+
+    /// Stations for which the alarm of `module` is raised.
+    #[must_use]
+    pub fn alarmed_stations(&self, module: ModuleId) -> usize {
+        self.modules[module.ix()].alarmed
+    }
+
+    /// Looks at a station's completeness for a module after an input changed, if that can make a difference.
+    pub(super) fn look(&mut self, station: u32, module: ModuleId, now: Millis) {
+        let watch = self.stations[station as usize].runs[module.ix()].watch;
+        if self.modules[module.ix()].loaded && matches!(watch, Watch::Open | Watch::Raised) {
+            self.look_closely(station, module, now);
+        }
+    }
+
+    /// Looks again where a noted moment has come.
+    pub(super) fn look_again(&mut self, now: Millis) {
+        while let Some(&Reverse((moment, station, module))) = self.watches.peek()
+            && moment <= now
+        {
+            self.watches.pop();
+            self.look_closely(station, module, now);
+        }
+    }
+
+    pub(super) fn next_look(&self) -> Option<Millis> {
+        self.watches.peek().map(|Reverse((moment, ..))| *moment)
+    }
+
+    fn look_closely(&mut self, station: u32, module: ModuleId, now: Millis) {
+        let standing = self.standing(station, module, now);
+        let was_raised = self.stations[station as usize].runs[module.ix()].watch == Watch::Raised;
+        if was_raised && standing.blocked_since.is_some() {
+            // Perhaps on account of another input: it is the same episode.
+            return;
+        }
+        let is = match standing {
+            Standing { blocked_since: None, stale_at: None, .. } => Watch::Calm,
+            Standing { alarm_at: Some(at), .. } if at <= now => Watch::Raised,
+            Standing { alarm_at, stale_at, .. } => match alarm_at.into_iter().chain(stale_at).min() {
+                Some(moment) => {
+                    self.watches.push(Reverse((moment, station, module)));
+                    Watch::Armed
+                }
+                None => Watch::Open,
+            },
+        };
+        self.stations[station as usize].runs[module.ix()].watch = is;
+        if was_raised {
+            self.modules[module.ix()].alarmed -= 1;
+            self.report(station, module, None, now);
+        } else if is == Watch::Raised {
+            self.modules[module.ix()].alarmed += 1;
+            self.report(station, module, standing.blocked_since, now);
+            if self.plan.module(module).incomplete.then == Then::Partial {
+                self.turn += 1;
+                self.consider(station, module, None, now);
+            }
+        }
+    }
+
+    fn report(&mut self, station: u32, module: ModuleId, since: Option<Millis>, now: Millis) {
+        let [missing, stale] =
+            [Status::Missing, Status::Stale].map(|wanted| self.blocking(station, module, wanted, now));
+        self.alarms.push_back(Alarm {
+            module: Arc::clone(&self.plan.module(module).name),
+            station: self.stations[station as usize].id.clone(),
+            raised: since.is_some(),
+            since,
+            missing,
+            stale,
+        });
+    }
+
+    /// Required inputs of this status, in the order of the configuration.
+    pub(super) fn blocking(&self, station: u32, module: ModuleId, wanted: Status, now: Millis) -> Vec<Arc<str>> {
+        let requires = self.plan.module(module).requires.iter();
+        let blocking = requires.filter(|input| self.status(station, input, now).0 == wanted);
+        blocking.map(|input| Arc::clone(&input.name)).collect()
+    }
+}

@@ -1,0 +1,137 @@
+//! Buckets of time: which close, for whom, and when they close by themselves.
+
+use std::cmp::Reverse;
+
+use super::run::Pending;
+use super::{DeadReading, Mode, Shard};
+use crate::decode::{Body, Reason};
+use crate::ident::{Millis, TopicId};
+use crate::provenance::Origin;
+use crate::window::{Arriving, Closing, Taken, Window};
+
+/// Whose a window is: one station's, or (none) every station's.
+pub(super) type Whose = Option<u32>;
+
+/// Closed buckets that one module may still have to see of one station. A station that stays incomplete for longer
+/// loses the oldest, counted.
+const PENDING: usize = 1_000;
+
+impl Shard {
+    /// Takes a reading into the bucket of its time. True when that closed an earlier one that is to be handed over.
+    pub(super) fn take_bucket(
+        &mut self,
+        (whose, topic): (Whose, TopicId),
+        arriving: &Arriving<'_>,
+        (origin, element, mode): (Origin, Option<u32>, Mode),
+    ) -> bool {
+        let Body::Text(text) = arriving.body else { return false };
+        let of = &mut self.topics[topic.ix()];
+        let owes = mode == Mode::Live && of.readers.iter().any(|(_, triggers)| *triggers);
+        let Some(closer) = of.windows.closer() else { return false };
+        let window = match (whose, &mut of.global) {
+            (Some(station), _) => &mut self.stations[station as usize].windows[topic.ix()],
+            (None, Some(window)) => window,
+            (None, None) => return false,
+        };
+        let Window::Buckets(buckets) = window else { return false };
+        let live = owes.then_some(origin);
+        let (opened, released) = match buckets.apply(closer.plan, arriving.time, arriving.origin, text, live) {
+            Taken::Known => return false,
+            Taken::Late => {
+                if mode == Mode::Live {
+                    self.dead.push_back(DeadReading { origin, element, reason: Reason::Late });
+                }
+                return false;
+            }
+            Taken::Kept { opened, released } => (opened, released),
+        };
+        let number = closer.plan.number(arriving.time);
+        if let Some(deadline) = closer.plan.closes_at(number).filter(|_| opened) {
+            of.closing.push(Reverse((deadline, whose)));
+        }
+        let closed = buckets.close_earlier(&closer);
+        live.into_iter().for_each(|origin| self.due.hold(origin));
+        released.into_iter().for_each(|origin| self.due.settled(origin));
+        self.note_window(whose, topic);
+        let any = !closed.is_empty();
+        self.hand_over(whose, topic, closed) || (any && mode == Mode::Load)
+    }
+
+    /// Closes the buckets of a topic whose time has run out at `clock`, and makes due what that calls for.
+    pub(super) fn close_due(&mut self, topic: TopicId, clock: Millis, now: Millis) {
+        while let Some(&Reverse((deadline, whose))) = self.topics[topic.ix()].closing.peek()
+            && deadline <= clock
+        {
+            let of = &mut self.topics[topic.ix()];
+            of.closing.pop();
+            let Some(closer) = of.windows.closer() else { return };
+            let window = match (whose, &mut of.global) {
+                (Some(station), _) => &mut self.stations[station as usize].windows[topic.ix()],
+                (None, Some(window)) => window,
+                (None, None) => continue,
+            };
+            let Window::Buckets(buckets) = window else { continue };
+            let closed = buckets.close_due(&closer, clock);
+            if closed.is_empty() {
+                continue;
+            }
+            self.note_window(whose, topic);
+            self.hand_over(whose, topic, closed);
+            for station in self.stations_of(whose) {
+                self.turn += 1;
+                for at in 0..self.topics[topic.ix()].readers.len() {
+                    let (module, _) = self.topics[topic.ix()].readers[at];
+                    self.consider(station, module, None, now);
+                    self.look(station, module, now);
+                }
+            }
+        }
+    }
+
+    /// Notes when the open buckets of a restored window close by themselves.
+    pub(super) fn expect_closings(&mut self, whose: Whose, topic: TopicId) {
+        let of = &mut self.topics[topic.ix()];
+        let window = match (whose, &of.global) {
+            (Some(station), _) => &self.stations[station as usize].windows[topic.ix()],
+            (None, Some(window)) => window,
+            (None, None) => return,
+        };
+        if let (Window::Buckets(buckets), Some(closer)) = (window, of.windows.closer()) {
+            of.closing.extend(buckets.deadlines(closer.plan).map(|deadline| Reverse((deadline, whose))));
+        }
+    }
+
+    /// When a bucket of a topic that is read to its end closes by itself.
+    pub(super) fn next_closing(&self) -> Option<Millis> {
+        let topics = self.topics.iter().filter(|topic| topic.event_clock.is_none());
+        topics.filter_map(|topic| topic.closing.peek().map(|Reverse((deadline, _))| *deadline)).min()
+    }
+
+    /// Notes for every module that a bucket triggers that it is to see it. One that was only loaded was handed over in
+    /// an earlier life. True when there is one.
+    fn hand_over(&mut self, whose: Whose, topic: TopicId, closed: Vec<Closing>) -> bool {
+        let mut any = false;
+        for Closing { bucket, owed } in closed {
+            let Some(origin) = owed else { continue };
+            any = true;
+            for station in self.stations_of(whose) {
+                for &(module, _) in self.topics[topic.ix()].readers.iter().filter(|(_, triggers)| *triggers) {
+                    let state = &mut self.stations[station as usize];
+                    let run = &mut state.runs[module.ix()];
+                    run.pending.push_back(Pending { topic, bucket: bucket.clone(), owed });
+                    self.due.hold(origin);
+                    if run.pending.len() > PENDING {
+                        self.due.drop_bucket(state, module);
+                        self.modules[module.ix()].skipped += 1;
+                    }
+                }
+            }
+            self.due.settled(origin);
+        }
+        any
+    }
+
+    fn stations_of(&self, whose: Whose) -> std::ops::Range<u32> {
+        whose.map_or(0..self.station_count(), |station| station..station + 1)
+    }
+}

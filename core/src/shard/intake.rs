@@ -1,0 +1,195 @@
+//! Readings in: which windows they change, and whom that makes due once their whole record is in.
+
+use super::buckets::Whose;
+use super::{DeadReading, Mode, Shard, Touched};
+use crate::decode::{ReadingRow, Readings, Reason};
+use crate::ident::{Millis, ModuleId, TopicId};
+use crate::plan::Source;
+use crate::provenance::{Origin, Provenance};
+use crate::record::RecordRow;
+use crate::window::{Arriving, Window};
+
+impl Shard {
+    /// Takes in those readings of a batch that are this shard's. `rows` index the readings, in order; `mode` says for
+    /// each record whether it may invoke.
+    pub fn apply(
+        &mut self,
+        topic: TopicId,
+        readings: &Readings,
+        rows: impl Iterator<Item = u32>,
+        mode: impl Fn(&RecordRow) -> Mode,
+        now: Millis,
+    ) {
+        let mut current: Option<(u32, Origin, Mode)> = None;
+        for index in rows {
+            let row = &readings.rows()[index as usize];
+            if let Some((record, origin, mode)) = current
+                && record != row.record
+            {
+                self.end_record(origin, mode, now);
+                current = None;
+            }
+            let (_, origin, mode) = *current.get_or_insert_with(|| {
+                self.record += 1;
+                let raw = readings.record(row);
+                (row.record, Origin { topic, partition: raw.partition, offset: raw.offset }, mode(raw))
+            });
+            self.take(topic, readings, row, (origin, mode), now);
+        }
+        if let Some((_, origin, mode)) = current {
+            self.end_record(origin, mode, now);
+        }
+        // Only then: readings of the batch itself must not be late on its account.
+        let clock = self.topics[topic.ix()].event_clock.unwrap_or(now);
+        self.close_due(topic, clock, now);
+    }
+
+    fn take(
+        &mut self,
+        topic: TopicId,
+        readings: &Readings,
+        row: &ReadingRow,
+        (origin, mode): (Origin, Mode),
+        now: Millis,
+    ) {
+        let provenance = Provenance {
+            incarnation: 0,
+            partition: origin.partition,
+            offset: origin.offset,
+            element: row.element.unwrap_or(0),
+        };
+        let arriving = Arriving { time: row.time, origin: provenance, body: readings.body(row) };
+        let Some(id) = readings.station(row) else {
+            self.global_changed |= self.put(None, topic, &arriving, (origin, row.element, mode), now);
+            return;
+        };
+        let Some((station, is_new)) = self.find_or_admit(id, row.station_hash, mode, now) else {
+            // What is loaded again was given up in an earlier life.
+            if mode == Mode::Live {
+                let reason = Reason::TooManyStations;
+                self.dead.push_back(DeadReading { origin, element: row.element, reason });
+            }
+            return;
+        };
+        let changed = self.put(Some(station), topic, &arriving, (origin, row.element, mode), now);
+        self.touch(station, changed, is_new);
+    }
+
+    /// Puts a reading into its window. True when that changes what a module can see.
+    #[inline]
+    fn put(
+        &mut self,
+        whose: Whose,
+        topic: TopicId,
+        arriving: &Arriving<'_>,
+        (origin, element, mode): (Origin, Option<u32>, Mode),
+        now: Millis,
+    ) -> bool {
+        let state = &mut self.topics[topic.ix()];
+        if state.windows.closer().is_some() {
+            return self.take_bucket((whose, topic), arriving, (origin, element, mode));
+        }
+        let clock = state.event_clock.unwrap_or(now);
+        let changed = match (whose, &mut state.global) {
+            (Some(station), _) => {
+                self.stations[station as usize].windows[topic.ix()].apply(&state.windows, arriving, clock)
+            }
+            (None, Some(window)) => window.apply(&state.windows, arriving, clock),
+            (None, None) => false,
+        };
+        if changed {
+            self.note_window(whose, topic);
+        }
+        changed
+    }
+
+    /// Notes that a window's content is to be saved.
+    #[inline]
+    pub(super) fn note_window(&mut self, whose: Whose, topic: TopicId) {
+        match whose {
+            Some(station) => {
+                self.changed.slot(&mut self.stations[station as usize], station, Source::Topic(topic));
+            }
+            None => self.changed.global(topic),
+        }
+    }
+
+    /// Notes that the record in hand names a station.
+    #[inline]
+    fn touch(&mut self, station: u32, changed: bool, is_new: bool) {
+        let state = &mut self.stations[station as usize];
+        if state.touched_by == self.record {
+            self.touched[state.touched_at].changed |= changed;
+        } else {
+            state.touched_by = self.record;
+            state.touched_at = self.touched.len();
+            self.touched.push(Touched { station, changed, is_new });
+        }
+    }
+
+    /// After a whole record: what it changed makes modules due, station by station in the order it names them.
+    fn end_record(&mut self, origin: Origin, mode: Mode, now: Millis) {
+        if std::mem::take(&mut self.global_changed) {
+            (0..self.station_count()).for_each(|station| self.touch(station, true, false));
+        }
+        let mut touched = std::mem::take(&mut self.touched);
+        for Touched { station, changed, is_new } in touched.drain(..) {
+            self.turn += 1;
+            if is_new {
+                self.greet(station, now);
+            }
+            if changed {
+                self.note_change(station, origin, mode, now);
+            }
+            if mode == Mode::Live {
+                self.consider_touched(Touched { station, changed, is_new }, origin, now);
+            }
+        }
+        self.touched = touched;
+    }
+
+    /// A changed window is a change for the modules that it triggers. One that is loaded again while its module runs
+    /// already was seen in an earlier life, unless the station was incomplete then too.
+    fn note_change(&mut self, station: u32, origin: Origin, mode: Mode, now: Millis) {
+        for at in 0..self.topics[origin.topic.ix()].readers.len() {
+            let (module, triggers) = self.topics[origin.topic.ix()].readers[at];
+            let seen =
+                || mode == Mode::Load && self.modules[module.ix()].loaded && self.is_complete(station, module, now);
+            if triggers && !seen() {
+                self.due.note_change(&mut self.stations[station as usize], module, origin, mode);
+            }
+        }
+    }
+
+    /// Considers, in dependency order, the modules that read what changed; for a new station all, because what is global is new
+    /// to it too.
+    fn consider_touched(&mut self, touched: Touched, origin: Origin, now: Millis) {
+        let Touched { station, changed, is_new } = touched;
+        if is_new {
+            for module in (0..).map(ModuleId).take(self.modules.len()) {
+                self.consider(station, module, Some(origin), now);
+                self.look(station, module, now);
+            }
+        } else if changed {
+            for at in 0..self.topics[origin.topic.ix()].readers.len() {
+                let (module, _) = self.topics[origin.topic.ix()].readers[at];
+                self.consider(station, module, Some(origin), now);
+                self.look(station, module, now);
+            }
+        }
+    }
+
+    /// Global readings belong to a station from its first moment on.
+    fn greet(&mut self, station: u32, now: Millis) {
+        self.stations[station as usize].seen_at = Some(now);
+        self.schedule_ticks(now);
+        for topic in &self.topics {
+            if topic.global.as_ref().is_none_or(Window::is_empty) {
+                continue;
+            }
+            for &(module, _) in topic.readers.iter().filter(|(_, triggers)| *triggers) {
+                self.stations[station as usize].runs[module.ix()].changed = true;
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Modules that depend on modules: results are handed on inside the shard, and a dependent waits for what is at work on
+//! the same version of its input.
+
+use super::run::{Phase, RunId};
+use super::{Mode, Shard};
+use crate::ident::{Millis, ModuleId};
+use crate::plan::{ModulePlan, Plan, Source};
+use crate::window::RunResult;
+
+/// How long a dependent waits for the modules it depends on, in milliseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Patience {
+    /// Before its first run: as long as these may need for one input, all attempts together.
+    first_ms: i64,
+    /// Later: one call. A module that keeps failing delays nobody for longer.
+    later_ms: i64,
+}
+
+/// The modules that `plan` depends on.
+pub(super) fn upstream(plan: &ModulePlan) -> Vec<ModuleId> {
+    let module = |source| match source {
+        Source::Module(module) => Some(module),
+        Source::Topic(_) => None,
+    };
+    plan.inputs().filter_map(|(input, _)| module(input.source)).collect()
+}
+
+/// The modules that depend on `module`, each with whether its results trigger them.
+pub(super) fn dependents(plan: &Plan, module: ModuleId) -> Vec<(ModuleId, bool)> {
+    let source = Source::Module(module);
+    let fed = plan.modules().filter(|(_, plan)| plan.inputs().any(|(input, _)| input.source == source));
+    fed.map(|(id, plan)| (id, plan.is_triggered_by(source))).collect()
+}
+
+/// One deadline for the whole chain above a module: the longest way through it.
+pub(super) fn patience(plan: &Plan, module: ModuleId) -> Patience {
+    let longest = |of: &dyn Fn(ModuleId) -> i64| upstream(plan.module(module)).into_iter().map(of).max().unwrap_or(0);
+    Patience {
+        first_ms: longest(&|up| plan.module(up).run_ms.saturating_add(patience(plan, up).first_ms)),
+        later_ms: longest(&|up| plan.module(up).call_ms.saturating_add(patience(plan, up).later_ms)),
+    }
+}
+
+impl Shard {
+    /// Reports that a run's results are acknowledged or dead-lettered. `result` is what dependents see of it.
+    pub fn finish(&mut self, run: RunId, result: Option<RunResult>, now: Millis) {
+        let RunId { station, module } = run;
+        let state = &mut self.stations[station as usize];
+        self.turn = state.runs[module.ix()].turn;
+        let owed = self.due.end(state, run);
+        let changed = result.is_some_and(|result| self.hand_on(station, module, result));
+        // Dependents owe the records of this run before it lets go of them.
+        self.wake_dependents(station, module, changed, owed[0].or(owed[1]), now);
+        owed.into_iter().flatten().for_each(|origin| self.due.settled(origin));
+        self.consider(station, module, None, now);
+    }
+
+    /// Keeps a result for dependents. True when it changes what they can see.
+    fn hand_on(&mut self, station: u32, module: ModuleId, result: RunResult) -> bool {
+        if self.modules[module.ix()].dependents.is_empty() {
+            return false;
+        }
+        let changed = self.stations[station as usize].results[module.ix()].hand_over(result);
+        self.changed.slot(&mut self.stations[station as usize], station, Source::Module(module));
+        changed
+    }
+
+    fn wake_dependents(
+        &mut self,
+        station: u32,
+        module: ModuleId,
+        changed: bool,
+        origin: Option<crate::provenance::Origin>,
+        now: Millis,
+    ) {
+        for at in 0..self.modules[module.ix()].dependents.len() {
+            let (dependent, triggers) = self.modules[module.ix()].dependents[at];
+            if changed && triggers {
+                let state = &mut self.stations[station as usize];
+                match origin {
+                    Some(origin) => self.due.note_change(state, dependent, origin, Mode::Live),
+                    None => state.runs[dependent.ix()].changed = true,
+                }
+            }
+            if changed {
+                self.consider(station, dependent, origin, now);
+                self.look(station, dependent, now);
+            }
+        }
+        self.release_dependents(station, module);
+    }
+
+    /// Lets dependents go that waited for `module`, unless they wait for another one, too.
+    pub(super) fn release_dependents(&mut self, station: u32, module: ModuleId) {
+        for at in 0..self.modules[module.ix()].dependents.len() {
+            let (dependent, _) = self.modules[module.ix()].dependents[at];
+            let state = &self.stations[station as usize];
+            if state.runs[dependent.ix()].phase == Phase::Held && !self.is_upstream_at_work(station, dependent) {
+                let state = &mut self.stations[station as usize];
+                let turn = state.runs[dependent.ix()].turn;
+                self.due.schedule(state, (station, dependent), turn, None);
+            }
+        }
+    }
+
+    /// Until when a due run waits for modules it depends on; none when none of them is at work.
+    pub(super) fn held_until(&self, station: u32, module: ModuleId, now: Millis) -> Option<Millis> {
+        if !self.is_upstream_at_work(station, module) {
+            return None;
+        }
+        let Patience { first_ms, later_ms } = self.modules[module.ix()].patience;
+        let is_first = self.stations[station as usize].runs[module.ix()].last_at.is_none();
+        Some(now.plus(if is_first { first_ms } else { later_ms }))
+    }
+
+    fn is_upstream_at_work(&self, station: u32, module: ModuleId) -> bool {
+        let runs = &self.stations[station as usize].runs;
+        self.modules[module.ix()].upstream.iter().any(|up| runs[up.ix()].is_at_work())
+    }
+}

@@ -1,0 +1,286 @@
+//! `bucket`: readings grouped by time. A bucket that closes is handed over once; what comes later for it is late.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::latest::Entry;
+use super::text::Projection;
+use super::{BucketState, EntryState, View};
+use crate::contract::{Bucket, Reading, Value};
+use crate::ident::Millis;
+use crate::plan::BucketPlan;
+use crate::provenance::{Origin, Provenance, TopicSeed};
+
+#[derive(Debug, Default)]
+pub(crate) struct Buckets {
+    open: BTreeMap<i64, Open>,
+    /// Every bucket up to this number is closed.
+    closed_until: Option<i64>,
+    /// The newest closed bucket.
+    newest: Option<Arc<Closed>>,
+}
+
+/// A bucket that still takes readings.
+#[derive(Debug, Default)]
+struct Open {
+    readings: BTreeMap<(Millis, Provenance), Entry>,
+    /// The newest record of it that was read live: it stays unsettled until the bucket has been handed over.
+    owed: Option<Origin>,
+}
+
+/// A bucket that takes no more readings.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    number: i64,
+    from: Millis,
+    to: Millis,
+    readings: Arc<[Reading]>,
+    entries: Box<[(Millis, Provenance)]>,
+    sum: u128,
+}
+
+/// A bucket at the moment it closes.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    pub(crate) bucket: Arc<Closed>,
+    /// The record that stays unsettled until it has been handed over; none when all of it was only loaded.
+    pub(crate) owed: Option<Origin>,
+}
+
+/// What became of a reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Nothing: it was there before.
+    Known,
+    /// It stands in an open bucket; `opened` when it is the first of it. The record before it is owed no longer.
+    Kept { opened: bool, released: Option<Origin> },
+    /// Its bucket is closed.
+    Late,
+}
+
+impl Buckets {
+    /// Takes a reading in. `live` is its record, where that stays unsettled until the bucket is handed over.
+    pub(crate) fn apply(
+        &mut self,
+        plan: &BucketPlan,
+        time: Millis,
+        origin: Provenance,
+        text: &str,
+        live: Option<Origin>,
+    ) -> Taken {
+        let number = plan.number(time);
+        if self.closed_until.is_some_and(|closed| number <= closed) {
+            let known = self.newest.as_ref().is_some_and(|newest| newest.entries.contains(&(time, origin)));
+            return if known { Taken::Known } else { Taken::Late };
+        }
+        let bucket = self.open.entry(number).or_default();
+        let opened = bucket.readings.is_empty();
+        if bucket.readings.contains_key(&(time, origin)) {
+            return Taken::Known;
+        }
+        bucket.readings.insert((time, origin), Entry::new(time, origin, text));
+        let released = live.and_then(|live| bucket.owed.replace(live));
+        Taken::Kept { opened, released }
+    }
+
+    /// Closes every bucket before the newest open one, oldest first.
+    pub(crate) fn close_earlier(&mut self, topic: &Closer<'_>) -> Vec<Closing> {
+        let Some((&newest, _)) = self.open.last_key_value() else { return Vec::new() };
+        self.close_while(topic, |number| number < newest)
+    }
+
+    /// Closes every bucket whose time has run out at `clock`, oldest first.
+    pub(crate) fn close_due(&mut self, topic: &Closer<'_>, clock: Millis) -> Vec<Closing> {
+        self.close_while(topic, |number| topic.plan.closes_at(number).is_some_and(|deadline| deadline <= clock))
+    }
+
+    fn close_while(&mut self, topic: &Closer<'_>, ends: impl Fn(i64) -> bool) -> Vec<Closing> {
+        let mut closed = Vec::new();
+        while let Some(first) = self.open.first_entry()
+            && ends(*first.key())
+        {
+            let (number, open) = first.remove_entry();
+            let owed = open.owed;
+            let bucket = Arc::new(Closed::of(number, open.readings, topic));
+            self.closed_until = Some(number);
+            self.newest = Some(Arc::clone(&bucket));
+            closed.push(Closing { bucket, owed });
+        }
+        closed
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.newest.is_none()
+    }
+
+    pub(super) fn newest(&self) -> Option<&Arc<Closed>> {
+        self.newest.as_ref()
+    }
+
+    pub(super) fn state(&self) -> Option<BucketState> {
+        let entries = |open: &Open| open.readings.values().map(Entry::state).collect();
+        let state = BucketState {
+            open: self.open.iter().map(|(&number, open)| (number, entries(open))).collect(),
+            newest: self.newest.as_ref().map(|newest| (newest.number, newest.state())),
+        };
+        (!state.open.is_empty() || state.newest.is_some()).then_some(state)
+    }
+
+    pub(super) fn restore(&mut self, topic: &Closer<'_>, state: &BucketState) {
+        let readings = |entries: &[EntryState]| {
+            let entry = |e: &EntryState| ((e.time, e.origin), Entry::new(e.time, e.origin, &e.json));
+            entries.iter().map(entry).collect::<BTreeMap<_, _>>()
+        };
+        if let Some((number, entries)) = &state.newest
+            && self.closed_until.is_none_or(|closed| closed < *number)
+        {
+            self.newest = Some(Arc::new(Closed::of(*number, readings(entries), topic)));
+            self.closed_until = Some(*number);
+            self.open.retain(|open, _| open > number);
+        }
+        for (number, entries) in &state.open {
+            if self.closed_until.is_none_or(|closed| closed < *number) {
+                self.open.entry(*number).or_default().readings.extend(readings(entries));
+            }
+        }
+    }
+
+    /// When the open buckets close by themselves.
+    pub(crate) fn deadlines(&self, plan: &BucketPlan) -> impl Iterator<Item = Millis> {
+        self.open.keys().filter_map(|&number| plan.closes_at(number))
+    }
+}
+
+/// What closing a bucket of some topic needs.
+pub(crate) struct Closer<'a> {
+    pub(crate) plan: &'a BucketPlan,
+    pub(super) projection: &'a Projection,
+    pub(super) seed: &'a TopicSeed,
+}
+
+impl Closed {
+    fn of(number: i64, mut readings: BTreeMap<(Millis, Provenance), Entry>, topic: &Closer<'_>) -> Self {
+        let entries: Box<[_]> = readings.keys().copied().collect();
+        Self {
+            number,
+            from: topic.plan.from(number),
+            to: topic.plan.from(number.saturating_add(1)),
+            readings: readings.values_mut().map(|entry| entry.text.reading(topic.projection)).collect(),
+            sum: entries.iter().fold(0, |sum: u128, (_, origin)| sum.wrapping_add(origin.hash(topic.seed))),
+            entries,
+        }
+    }
+
+    /// When the bucket began.
+    pub(crate) fn from(&self) -> Millis {
+        self.from
+    }
+
+    /// When it ended: the time of its input.
+    pub(crate) fn to(&self) -> Millis {
+        self.to
+    }
+
+    pub(crate) fn view(&self) -> View {
+        let bucket = Bucket { from: self.from, to: self.to, readings: Arc::clone(&self.readings) };
+        View { value: Value::Bucket(bucket), sum: self.sum }
+    }
+
+    pub(crate) fn origins(&self, visit: &mut dyn FnMut(&Provenance)) {
+        self.entries.iter().for_each(|(_, origin)| visit(origin));
+    }
+
+    fn state(&self) -> Vec<EntryState> {
+        let entries = self.entries.iter().zip(&*self.readings);
+        let entry = |((time, origin), reading): (&(Millis, Provenance), &Reading)| EntryState {
+            time: *time,
+            origin: *origin,
+            json: reading.as_json().to_owned(),
+        };
+        entries.map(entry).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ident::{Offset, TopicId};
+    use crate::plan::{OnNull, RecordsPointer, Scope, TopicPlan, WindowPlan};
+
+    const SECONDS: BucketPlan = BucketPlan { every_ms: 1_000, close_after_ms: Some(1_000) };
+
+    fn origin(offset: i64) -> Provenance {
+        Provenance { incarnation: 0, partition: 0, offset: Offset(offset), element: 0 }
+    }
+
+    fn live(offset: i64) -> Option<Origin> {
+        Some(Origin { topic: TopicId(0), partition: 0, offset: Offset(offset) })
+    }
+
+    fn with_closer<T>(work: impl FnOnce(&Closer<'_>) -> T) -> T {
+        let topic = TopicPlan {
+            name: "T".into(),
+            records: vec![RecordsPointer::parse("").expect("pointer")],
+            scope: Scope::Global,
+            time: None,
+            fields: None,
+            on_null: OnNull::DeadLetter,
+            window: WindowPlan::Bucket(SECONDS),
+            expect_ms: None,
+        };
+        let (projection, seed) = (Projection::new(&topic), TopicSeed::new("T"));
+        work(&Closer { plan: &SECONDS, projection: &projection, seed: &seed })
+    }
+
+    fn apply(buckets: &mut Buckets, offset: i64, time: i64) -> Taken {
+        buckets.apply(&SECONDS, Millis(time), origin(offset), &format!("{{\"n\":{offset}}}"), live(offset))
+    }
+
+    fn offsets(closed: &[Closing]) -> Vec<Vec<i64>> {
+        closed.iter().map(|c| c.bucket.entries.iter().map(|(_, origin)| origin.offset.0).collect()).collect()
+    }
+
+    #[test]
+    fn a_later_bucket_closes_the_earlier_one_which_takes_no_more() {
+        with_closer(|closer| {
+            let mut buckets = Buckets::default();
+            assert_eq!(apply(&mut buckets, 0, 100), Taken::Kept { opened: true, released: None });
+            assert_eq!(apply(&mut buckets, 1, 50), Taken::Kept { opened: false, released: live(0) });
+            assert!(buckets.close_earlier(closer).is_empty());
+            apply(&mut buckets, 2, 1_000);
+            let closed = buckets.close_earlier(closer);
+            assert_eq!(offsets(&closed), [[1, 0]], "in order of time");
+            assert_eq!(closed[0].owed, live(1), "the newest record stands for all");
+            assert_eq!(apply(&mut buckets, 3, 999), Taken::Late);
+            assert_eq!(apply(&mut buckets, 1, 50), Taken::Known, "the same reading again is not late");
+        });
+    }
+
+    #[test]
+    fn a_bucket_closes_by_itself_when_close_after_has_passed_since_its_end() {
+        with_closer(|closer| {
+            let mut buckets = Buckets::default();
+            apply(&mut buckets, 0, 100);
+            assert_eq!(buckets.deadlines(&SECONDS).collect::<Vec<_>>(), [Millis(2_000)]);
+            assert!(buckets.close_due(closer, Millis(1_999)).is_empty());
+            assert_eq!(offsets(&buckets.close_due(closer, Millis(2_000))), [[0]]);
+            assert!(buckets.close_due(closer, Millis(9_000)).is_empty(), "once");
+        });
+    }
+
+    #[test]
+    fn a_restored_window_hands_over_what_was_open_and_nothing_twice() {
+        with_closer(|closer| {
+            let mut buckets = Buckets::default();
+            apply(&mut buckets, 0, 100);
+            apply(&mut buckets, 1, 1_100);
+            buckets.close_earlier(closer);
+            let state = buckets.state().expect("not empty");
+            let mut restored = Buckets::default();
+            restored.restore(closer, &state);
+            assert_eq!(restored.state(), Some(state));
+            assert_eq!(apply(&mut restored, 5, 200), Taken::Late);
+            assert_eq!(offsets(&restored.close_due(closer, Millis(5_000))), [[1]]);
+        });
+    }
+}
