@@ -12,8 +12,8 @@ pub mod within;
 use std::sync::Arc;
 
 use quorate_core::plan::{
-    Column, Fill, GridPlan, IncompletePlan, InputPlan, Limits, ModulePlan, OnNull, Plan, Pointer, RecordsPointer,
-    Scope, Source, StationLimits, Steps, TimeField, TopicPlan, Trigger, WallClock, WindowPlan,
+    BucketPlan, Column, Fill, GridPlan, IncompletePlan, InputPlan, Limits, ModulePlan, OnNull, Plan, Pointer,
+    RecordsPointer, Scope, Source, StationLimits, Steps, Then, TimeField, TopicPlan, Trigger, WallClock, WindowPlan,
 };
 
 /// 2025-11-04 11:05:00 in Shanghai: the moment at which the acceptance cases begin.
@@ -103,6 +103,23 @@ impl Topic {
         self
     }
 
+    pub fn bucket(mut self, every_ms: i64, close_after_ms: Option<i64>) -> Self {
+        self.plan.window = WindowPlan::Bucket(BucketPlan { every_ms, close_after_ms });
+        self
+    }
+
+    /// Results of a module that runs elsewhere, in the envelope or as an older list.
+    pub fn results(mut self) -> Self {
+        self.plan.window = WindowPlan::Results;
+        self.records(&["/results/*", ""]).station("/station_id")
+    }
+
+    /// Declared cadence.
+    pub fn expect(mut self, expect_ms: i64) -> Self {
+        self.plan.expect_ms = Some(expect_ms);
+        self
+    }
+
     pub fn grid(mut self, grid: Grid) -> Self {
         self.grid = Some(grid);
         self
@@ -126,7 +143,7 @@ impl Topic {
     }
 }
 
-/// A module on its way into a plan; its inputs are named until the topics are known.
+/// A module on its way into a plan; its inputs are named until topics and modules are known.
 #[derive(Clone)]
 pub struct Module {
     name: String,
@@ -135,6 +152,9 @@ pub struct Module {
     optional: Vec<(String, Option<i64>)>,
     on: Option<Vec<String>>,
     min_interval_ms: i64,
+    every_ms: Option<i64>,
+    incomplete: IncompletePlan,
+    call_ms: i64,
 }
 
 /// A module without inputs that any input may trigger.
@@ -146,10 +166,14 @@ pub fn module(name: &str) -> Module {
         optional: Vec::new(),
         on: None,
         min_interval_ms: 0,
+        every_ms: None,
+        incomplete: IncompletePlan::default(),
+        call_ms: 30 * SECOND,
     }
 }
 
 impl Module {
+    /// Topics, or modules by name.
     pub fn requires(mut self, topics: &[&str]) -> Self {
         self.requires.extend(topics.iter().map(|&topic| (topic.to_owned(), None)));
         self
@@ -180,19 +204,41 @@ impl Module {
         self
     }
 
+    /// Due at multiples of this.
+    pub fn every(mut self, every_ms: i64) -> Self {
+        self.every_ms = Some(every_ms);
+        self
+    }
+
+    /// What happens while a station is incomplete; `after_ms` raises the alarm.
+    pub fn incomplete(mut self, then: Then, after_ms: Option<i64>) -> Self {
+        self.incomplete = IncompletePlan { after_ms, then };
+        self
+    }
+
+    /// How long one call may take; there are three.
+    pub fn timeout(mut self, call_ms: i64) -> Self {
+        self.call_ms = call_ms;
+        self
+    }
+
     pub fn version(mut self, version: &str) -> Self {
         version.clone_into(&mut self.version);
         self
     }
 }
 
-/// Everything together, with the default limits. Modules are sorted by name, as a plan wants them.
-pub fn plan(topics: Vec<Topic>, modules: Vec<Module>) -> Plan {
+/// Everything together, with the default limits. Modules stand after those they depend on, otherwise by name.
+pub fn plan(topics: Vec<Topic>, mut modules: Vec<Module>) -> Plan {
     let topics: Vec<TopicPlan> = topics.into_iter().map(Topic::build).collect();
     let mut plan = Plan { topics, modules: Vec::new(), limits: Limits::default(), stations: StationLimits::default() };
-    let mut modules: Vec<ModulePlan> = modules.into_iter().map(|module| resolve(&plan, module)).collect();
     modules.sort_by(|a, b| a.name.cmp(&b.name));
-    plan.modules = modules;
+    while !modules.is_empty() {
+        let waits = |module: &Module| module.inputs().any(|(name, _)| modules.iter().any(|other| other.name == *name));
+        let next = modules.iter().position(|module| !waits(module)).expect("no cycle");
+        let module = resolve(&plan, modules.remove(next));
+        plan.modules.push(module);
+    }
     plan
 }
 
@@ -213,12 +259,22 @@ fn column(at: &str) -> Column {
     Column { at, name }
 }
 
+impl Module {
+    fn inputs(&self) -> impl Iterator<Item = &(String, Option<i64>)> {
+        self.requires.iter().chain(&self.optional)
+    }
+}
+
 fn resolve(plan: &Plan, module: Module) -> ModulePlan {
-    let id = |name: &String| plan.topic_id(name).unwrap_or_else(|| panic!("the plan has no topic {name}"));
+    let source = |name: &String| match (plan.module_id(name), plan.topic_id(name)) {
+        (Some(module), _) => Source::Module(module),
+        (None, Some(topic)) => Source::Topic(topic),
+        (None, None) => panic!("the plan has neither a module nor a topic {name}"),
+    };
     let inputs = |inputs: &[(String, Option<i64>)]| {
         let input = |(name, max_age_ms): &(String, Option<i64>)| InputPlan {
             name: name.as_str().into(),
-            source: Source::Topic(id(name)),
+            source: source(name),
             max_age_ms: *max_age_ms,
         };
         inputs.iter().map(input).collect()
@@ -228,12 +284,15 @@ fn resolve(plan: &Plan, module: Module) -> ModulePlan {
         version: module.version.as_str().into(),
         requires: inputs(&module.requires),
         optional: inputs(&module.optional),
-        trigger: Trigger::Changes {
-            on: module.on.map(|on| on.iter().map(|name| Source::Topic(id(name))).collect()),
-            min_interval_ms: module.min_interval_ms,
+        trigger: match module.every_ms {
+            Some(interval_ms) => Trigger::Every { interval_ms },
+            None => Trigger::Changes {
+                on: module.on.map(|on| on.iter().map(source).collect()),
+                min_interval_ms: module.min_interval_ms,
+            },
         },
-        incomplete: IncompletePlan::default(),
-        run_ms: 3 * 30 * SECOND,
-        call_ms: 30 * SECOND,
+        incomplete: module.incomplete,
+        run_ms: 3 * module.call_ms,
+        call_ms: module.call_ms,
     }
 }

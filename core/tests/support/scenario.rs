@@ -3,15 +3,35 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use quorate_core::contract::{ModuleInput, Output};
 use quorate_core::plan::Plan;
-use quorate_core::replay::{RecordedRecord, Replay, ReplayEvent};
+use quorate_core::replay::{Observer, RecordedRecord, Replay, ReplayEvent};
 use serde_json::Value;
+
+/// What stands in for modules: the results of an input.
+type Model = Box<dyn FnMut(&ModuleInput) -> Vec<Value>>;
 
 /// A replay whose lines are kept as JSON, in the order in which they would be printed.
 pub struct Scenario {
     replay: Replay,
-    lines: Vec<Value>,
+    heard: Heard,
     next_offsets: HashMap<(String, i32), i64>,
+}
+
+struct Heard {
+    lines: Vec<Value>,
+    model: Option<Model>,
+}
+
+impl Observer for Heard {
+    fn event(&mut self, event: ReplayEvent) {
+        self.lines.push(line(&event));
+    }
+
+    fn call(&mut self, input: &ModuleInput) -> Vec<Output> {
+        let outputs = self.model.as_mut().map_or_else(Vec::new, |model| model(input));
+        outputs.iter().map(|output| Output::json(output).expect("JSON")).collect()
+    }
 }
 
 /// A record of partition 0.
@@ -21,7 +41,15 @@ pub fn record(topic: &str, offset: i64, ts: i64, payload: impl ToString) -> Reco
 
 impl Scenario {
     pub fn new(plan: Plan) -> Self {
-        Self { replay: Replay::new(Arc::new(plan)), lines: Vec::new(), next_offsets: HashMap::new() }
+        let heard = Heard { lines: Vec::new(), model: None };
+        Self { replay: Replay::new(Arc::new(plan)), heard, next_offsets: HashMap::new() }
+    }
+
+    /// A replay that calls modules.
+    pub fn calling(plan: Plan, model: impl FnMut(&ModuleInput) -> Vec<Value> + 'static) -> Self {
+        let mut scenario = Self::new(plan);
+        scenario.heard.model = Some(Box::new(model));
+        scenario
     }
 
     /// A record at the next offset of partition 0.
@@ -42,20 +70,18 @@ impl Scenario {
     }
 
     pub fn take(&mut self, record: &RecordedRecord) -> &mut Self {
-        let Self { replay, lines, .. } = self;
-        replay.record(record, &mut |event: ReplayEvent| lines.push(line(&event)));
+        self.replay.record(record, &mut self.heard);
         self
     }
 
     pub fn advance(&mut self, duration_ms: i64) -> &mut Self {
-        let Self { replay, lines, .. } = self;
-        replay.advance(duration_ms, &mut |event: ReplayEvent| lines.push(line(&event)));
+        self.replay.advance(duration_ms, &mut self.heard);
         self
     }
 
     /// The lines printed since this was last asked.
     pub fn drain(&mut self) -> Vec<Value> {
-        std::mem::take(&mut self.lines)
+        std::mem::take(&mut self.heard.lines)
     }
 
     /// The inputs printed since lines were last asked for; other lines are passed over.
@@ -71,10 +97,16 @@ impl Scenario {
         inputs.remove(0)
     }
 
+    /// Module, station and moment of each input printed since lines were last asked for.
+    pub fn called(&mut self) -> Vec<(String, String, i64)> {
+        let text = |line: &Value, key: &str| line[key].as_str().expect("text").to_owned();
+        let called = |line: &Value| (text(line, "module"), text(line, "station"), line["at"].as_i64().expect("at"));
+        self.inputs().iter().map(called).collect()
+    }
+
     /// Ends the replay: all lines that are left, and one for each station that is not complete.
     pub fn finish(mut self) -> Vec<Value> {
-        let Self { replay, lines, .. } = &mut self;
-        replay.incomplete(&mut |event: ReplayEvent| lines.push(line(&event)));
+        self.replay.incomplete(&mut self.heard);
         self.drain()
     }
 }
