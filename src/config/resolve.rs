@@ -63,6 +63,7 @@ pub(super) fn resolve(notes: &Notes, tree: &Table, vault: &Vault<'_>, purpose: &
     tunings.iter().for_each(|tuning| consumer::warn_latest(notes, &tuning.reset));
     consumed.iter().zip(&tunings).for_each(|(topic, tuning)| check_creation(notes, topic, tuning));
     check_groups(notes, mode, &kafka.group, &consumed);
+    consumer::advise_mode(notes, &kafka.global.multi, consumed.len());
 
     let common = Common { notes, base: &kafka.group, settings: &kafka.shared, given: &kafka.given };
     let client = common.client();

@@ -1,5 +1,6 @@
 //! What the cases share: loading text for a purpose and finding a problem by its words.
 
+mod advice;
 mod clients;
 mod fleet;
 mod overlay;
