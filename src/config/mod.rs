@@ -4,6 +4,7 @@
 //! unknown keys) → one file per table → `link` (names) and `native` (what clients are built from) → `resolve`.
 
 mod consumer;
+mod dependencies;
 mod effective;
 mod groups;
 mod link;

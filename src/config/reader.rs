@@ -164,6 +164,11 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The table called `name` as it is when nobody has written it; `origin` is the place that asks for it.
+    pub(super) fn unwritten(&self, name: &str, origin: Origin) -> Self {
+        Self { notes: self.notes, table: None, origin, path: self.path_of(name), known: RefCell::default() }
+    }
+
     /// The table under a key; an empty one when it is absent or no table.
     pub(super) fn table(&self, key: &'static str) -> Self {
         let path = self.path_of(key);

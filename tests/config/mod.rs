@@ -2,7 +2,9 @@
 
 mod advice;
 mod clients;
+mod dependencies;
 mod fleet;
+mod modules;
 mod overlay;
 mod problems;
 mod properties;
