@@ -9,6 +9,7 @@ mod overlay;
 mod problems;
 mod properties;
 mod secrets;
+mod subscriptions;
 mod topics;
 
 use quorate::config::{self, Loaded, Problem, Purpose, Report, Severity};
