@@ -13,7 +13,6 @@ const GUIDES: [(&str, &str); 1] =
 const MOST_LINES: usize = 600;
 const LONG_LINES: usize = 400;
 const LONG: [(&str, &str); 1] =
-    [("core/src/shard/mod.rs", "the face of the core: what the shell drives a shard by, step by step")];
 
 /// Names that say nothing about what is inside.
 const NAMELESS: [&str; 9] = ["utils", "util", "helpers", "helper", "common", "manager", "types", "imp", "misc"];
