@@ -15,4 +15,6 @@ pub mod replay;
 pub mod shard;
 mod window;
 
-pub use window::{EntryState, GridCellState, GridReadingState, WindowState};
+pub use window::{
+    EntryState, GridCellState, GridReadingState, RowsColumnState, RowsContentState, RowsState, WindowState,
+};

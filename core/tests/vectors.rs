@@ -6,19 +6,18 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use quorate_core::plan::{Fill, Plan};
+use quorate_core::plan::{Fill, Pad, Plan};
 use quorate_core::replay::RecordedRecord;
 use serde_json::Value;
 use support::fleet::{
-    CALENDAR, PARAM, PV_OUTPUT, REALTIME, STORAGE, calendar, dcdc, param, price, pv_output, realtime, storage,
+    CALENDAR, METER, PARAM, PV_OUTPUT, REALTIME, STORAGE, calendar, dcdc, param, price, pv_output, realtime, storage,
 };
 use support::scenario::Scenario;
 use support::within::lines_within;
-use support::{MINUTE, module, plan, probe_of};
+use support::{MINUTE, SECOND, module, plan, probe_of, topic};
 
-/// Cases that wait for the window kinds `rows` and `bucket`.
-const WAITING: [&str; 5] =
-    ["bucket-orders", "rows-pad-forward", "rows-pad-linear", "rows-pad-missing", "rows-pad-zero"];
+/// Cases that wait for the window kind `bucket`.
+const WAITING: [&str; 1] = ["bucket-orders"];
 
 #[test]
 fn every_case_is_contained_in_what_is_printed() {
@@ -30,7 +29,7 @@ fn every_case_is_contained_in_what_is_printed() {
     let (waiting, built): (Vec<String>, Vec<String>) =
         names.into_iter().partition(|name| WAITING.contains(&name.as_str()));
     assert_eq!(waiting, WAITING);
-    assert_eq!(built.len(), 12);
+    assert_eq!(built.len(), 16);
     for name in built {
         let (want, got) = run(&name);
         if let Err(difference) = lines_within(&want, &got) {
@@ -80,12 +79,22 @@ fn plan_of(name: &str) -> Plan {
             plan(vec![param(), pv_output()], vec![optimization])
         }
         "per-key-devices" => probe_of(vec![dcdc()]),
+        "rows-pad-forward" => meters(Pad::Forward),
+        "rows-pad-linear" => meters(Pad::Linear),
+        "rows-pad-missing" => meters(Pad::Missing),
+        "rows-pad-zero" => meters(Pad::Zero),
         "stale-and-expired" => {
             let probe = module("probe").requires(&[PARAM]).requires_young(STORAGE, 5 * MINUTE);
             plan(vec![param(), storage(Some(10 * MINUTE))], vec![probe])
         }
         other => panic!("no plan says what the case {other} configures"),
     }
+}
+
+/// Six values of one meter.
+fn meters(pad: Pad) -> Plan {
+    let meter = topic(METER).columns(6, None, &["/meterPower"], pad);
+    plan(vec![meter], vec![module("probe").requires(&[METER]).on(&[METER]).min_interval(SECOND)])
 }
 
 fn folder() -> PathBuf {

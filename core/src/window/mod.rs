@@ -4,6 +4,7 @@
 mod grid;
 mod latest;
 mod per_key;
+mod rows;
 mod state;
 mod text;
 
@@ -16,7 +17,10 @@ use crate::provenance::{Provenance, TopicSeed};
 use grid::{GridTimes, GridWindow, Placed};
 use latest::Latest;
 use per_key::PerKey;
-pub use state::{EntryState, GridCellState, GridReadingState, WindowState};
+use rows::Rows;
+pub use state::{
+    EntryState, GridCellState, GridReadingState, RowsColumnState, RowsContentState, RowsState, WindowState,
+};
 use text::Projection;
 
 /// What windows of one topic share: what its readings hash with, what is kept of them, how its steps are labelled.
@@ -42,6 +46,7 @@ pub(crate) enum Window {
     Latest(Latest),
     PerKey(PerKey),
     Grid(Box<GridWindow>),
+    Rows(Box<Rows>),
 }
 
 /// A window as a module sees it.
@@ -64,11 +69,10 @@ impl TopicWindows {
     /// An empty window of this topic.
     pub(crate) fn empty(&self) -> Window {
         match self.plan {
-            WindowPlan::Latest | WindowPlan::Rows(_) | WindowPlan::Bucket(_) | WindowPlan::Results => {
-                Window::Latest(Latest::default())
-            }
+            WindowPlan::Latest | WindowPlan::Bucket(_) | WindowPlan::Results => Window::Latest(Latest::default()),
             WindowPlan::PerKey { .. } => Window::PerKey(PerKey::default()),
             WindowPlan::Grid(_) => Window::Grid(Box::default()),
+            WindowPlan::Rows(_) => Window::Rows(Box::default()),
         }
     }
 
@@ -94,6 +98,9 @@ impl Window {
                 let cells = cells.map(|(index, cell)| Placed { series: cell.series, index, values: cell.values });
                 grid.apply(plan, reading.time, reading.origin, cells, totals)
             }
+            (Self::Rows(rows), body, WindowPlan::Rows(plan)) => {
+                rows.apply(plan, &topic.seed, reading.time, reading.origin, body)
+            }
             _ => false,
         }
     }
@@ -116,6 +123,9 @@ impl Window {
                     grid.apply(plan, reading.time, reading.origin, cells, &reading.totals);
                 }
             }
+            (Self::Rows(rows), WindowState::Rows(parts), WindowPlan::Rows(plan)) => {
+                parts.iter().for_each(|part| rows.restore(plan, &topic.seed, part));
+            }
             _ => {}
         }
     }
@@ -126,6 +136,7 @@ impl Window {
             Self::Latest(latest) => latest.newest().is_none(),
             Self::PerKey(per_key) => per_key.is_empty(),
             Self::Grid(grid) => grid.newest().is_none(),
+            Self::Rows(rows) => rows.is_empty(),
         }
     }
 
@@ -135,6 +146,7 @@ impl Window {
             Self::Latest(latest) => latest.newest(),
             Self::PerKey(per_key) => per_key.newest(topic.expire_ms(), clock),
             Self::Grid(grid) => grid.newest(),
+            Self::Rows(rows) => rows.newest(),
         }
     }
 
@@ -148,15 +160,21 @@ impl Window {
                 WindowPlan::Grid(plan) => grid.view(plan, &mut topic.times, &topic.seed),
                 _ => View { value: Value::Missing, sum: 0 },
             },
+            Self::Rows(rows) => match &topic.plan {
+                WindowPlan::Rows(plan) => rows.view(plan, &topic.projection),
+                _ => View { value: Value::Missing, sum: 0 },
+            },
         }
     }
 
-    /// Calls `visit` with the provenance of each reading that the window's value is made of.
+    /// Calls `visit` with the provenances of readings that the window's value is made of: at least with the lowest and
+    /// the highest offset of each partition.
     pub(crate) fn origins(&self, visit: &mut dyn FnMut(&Provenance)) {
         match self {
             Self::Latest(latest) => latest.origins(visit),
             Self::PerKey(per_key) => per_key.origins(visit),
             Self::Grid(grid) => grid.origins(visit),
+            Self::Rows(rows) => rows.origins(visit),
         }
     }
 }
