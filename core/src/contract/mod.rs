@@ -1,6 +1,8 @@
 //! What a module author reads: the [`Module`] trait, what it is given, what it gives back, what its errors mean.
 //! Nothing here knows where inputs come from or where results go.
 
+#[cfg(feature = "arrow")]
+mod arrow;
 mod bucket;
 mod chunk;
 mod column;
