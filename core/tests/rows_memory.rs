@@ -83,9 +83,14 @@ fn filled(feed: &mut Feed, orders: impl Iterator<Item = i64>) {
 
 #[test]
 fn a_week_of_seconds_with_four_numbers_costs_less_than_36_megabytes() {
-    for (name, late) in [("in order", false), ("with latecomers", true)] {
+    let arrivals: [(&str, Box<dyn Iterator<Item = i64>>); 3] = [
+        ("in order", Box::new(0..WEEK)),
+        ("with latecomers", Box::new(with_latecomers())),
+        ("partition by partition", Box::new((0..3).flat_map(|partition| (partition..WEEK).step_by(3)))),
+    ];
+    for (name, orders) in arrivals {
         let mut feed = Feed::new();
-        let cost = measure(|| if late { filled(&mut feed, with_latecomers()) } else { filled(&mut feed, 0..WEEK) });
+        let cost = measure(|| filled(&mut feed, orders));
         assert!(cost.bytes_current < MOST_BYTES, "{name}: {} bytes", cost.bytes_current);
         // The week goes on: what leaves makes room for what comes.
         let cost_of_going_on = measure(|| filled(&mut feed, WEEK..WEEK + 20_000));

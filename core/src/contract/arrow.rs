@@ -110,27 +110,17 @@ mod tests {
     use arrow_array::types::{Float64Type, TimestampMillisecondType};
     use arrow_schema::TimeUnit;
 
-    use super::super::{Chunk, Piece};
     use super::*;
-
-    fn column(name: &str, values: &[Scalar<'_>]) -> Column {
-        let mut chunk = Chunk::default();
-        for (at, value) in values.iter().enumerate() {
-            chunk.insert(at, *value, |_| 1);
-        }
-        Column::of_pieces(name.into(), 0, [Piece::new(&Arc::new(chunk), 0..values.len())].into())
-    }
 
     #[test]
     fn rows_become_one_typed_array_per_column_beside_their_times() {
         let columns = [
-            column("n", &[Scalar::Null, Scalar::Number(1.5), Scalar::Number(2.0)]),
-            column("s", &[Scalar::Null, Scalar::Text("x"), Scalar::Number(0.5)]),
-            column("b", &[Scalar::Null, Scalar::Bool(true), Scalar::Bool(false)]),
-            column("m", &[Scalar::Null, Scalar::Bool(true), Scalar::Number(3.0)]),
+            Column::of_values("n".into(), [Scalar::Null, Scalar::Number(1.5), Scalar::Number(2.0)]),
+            Column::of_values("s".into(), [Scalar::Null, Scalar::Text("x"), Scalar::Number(0.5)]),
+            Column::of_values("b".into(), [Scalar::Null, Scalar::Bool(true), Scalar::Bool(false)]),
+            Column::of_values("m".into(), [Scalar::Null, Scalar::Bool(true), Scalar::Number(3.0)]),
         ];
-        let times = (Arc::new(vec![Millis(1), Millis(2)]), 0..2);
-        let batch = Columns::new(3, 2, columns.into(), [times].into()).to_arrow().expect("a batch");
+        let batch = Columns::new(columns.into(), vec![Millis(1), Millis(2)]).to_arrow().expect("a batch");
 
         assert_eq!(batch.num_rows(), 3);
         let time = batch.column(0).as_primitive::<TimestampMillisecondType>();

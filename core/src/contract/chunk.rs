@@ -84,7 +84,10 @@ impl Chunk {
         if range == (0..self.len()) {
             return self.observed;
         }
-        range.filter(|&at| self.value(at) != Scalar::Null).count()
+        if self.is_plain() {
+            return self.numbers[range].iter().filter(|number| !number.is_nan()).count();
+        }
+        range.filter(|&at| !is_gap(self.value(at))).count()
     }
 
     /// Puts a value before the one at `at`. Room is made by `grow`, which is told how much there is.

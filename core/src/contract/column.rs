@@ -55,6 +55,17 @@ impl Column {
         Self { name, total, observed, pieces: [piece].into() }
     }
 
+    /// A column of rows, of whatever kind each value is.
+    #[must_use]
+    pub fn of_values<'a>(name: Arc<str>, values: impl IntoIterator<Item = Scalar<'a>>) -> Self {
+        let mut chunk = Chunk::default();
+        for value in values {
+            chunk.insert(chunk.len(), value, |len| len.max(4));
+        }
+        let piece = Piece { from: 0, to: chunk.len(), chunk: Arc::new(chunk) };
+        Self { name, total: true, observed: piece.observed(), pieces: [piece].into() }
+    }
+
     /// A column of rows, in pieces.
     pub(crate) fn of_pieces(name: Arc<str>, observed: usize, pieces: Arc<[Piece]>) -> Self {
         Self { name, total: true, observed, pieces }

@@ -24,8 +24,15 @@ pub struct Columns {
 pub(crate) type Times = (Arc<Vec<Millis>>, std::ops::Range<usize>);
 
 impl Columns {
+    /// Columns of equal length; `times` belong to the last of their rows, one each. For tests of modules.
+    #[must_use]
+    pub fn new(columns: Vec<Column>, times: Vec<Millis>) -> Self {
+        let (len, readings) = (columns.first().map_or(times.len(), Column::len), times.len());
+        Self::of_parts(len, readings, columns.into(), [(Arc::new(times), 0..readings)].into())
+    }
+
     /// `times` belong to the last rows, one each.
-    pub(crate) fn new(len: usize, readings: usize, columns: Arc<[Column]>, times: Arc<[Times]>) -> Self {
+    pub(crate) fn of_parts(len: usize, readings: usize, columns: Arc<[Column]>, times: Arc<[Times]>) -> Self {
         Self { len, readings, columns, times }
     }
 

@@ -57,7 +57,7 @@ impl Rows {
     /// Event time of the newest reading.
     #[inline]
     pub(super) fn newest(&self) -> Option<Millis> {
-        self.segments.back().map(|segment| segment.last().0)
+        self.segments.back().and_then(|segment| segment.times.last().copied())
     }
 
     /// Visits at least the reading of the lowest and of the highest offset in each partition; whole segments know theirs.

@@ -51,7 +51,7 @@ impl Rows {
         let stretched = short > 0 && plan.pad == Pad::Linear;
         let times = self.parts().filter(|_| !stretched);
         let times: Arc<[Times]> = times.map(|(segment, range)| (Arc::clone(&segment.times), range)).collect();
-        Columns::new(self.len + short, self.len, columns, times)
+        Columns::of_parts(self.len + short, self.len, columns, times)
     }
 
     fn pieces(&self, column: usize) -> impl Iterator<Item = Piece> {
