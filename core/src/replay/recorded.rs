@@ -8,9 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::base64;
 use crate::ident::Partition;
 
-/// What a record without a timestamp has instead, as in Kafka itself.
-const NO_TIMESTAMP: i64 = -1;
-
 /// Header names and values, in their order; names may repeat.
 type Headers = Vec<(String, Option<Vec<u8>>)>;
 
@@ -37,6 +34,11 @@ pub struct RecordedRecord {
     pub key: Option<Vec<u8>>,
     /// The payload; null is a tombstone.
     pub payload: Option<Vec<u8>>,
+}
+
+impl RecordedRecord {
+    /// What a record without a timestamp has instead, as in Kafka itself.
+    pub const NO_TIMESTAMP: i64 = -1;
 }
 
 /// The fields of a line that are looked at.
@@ -70,7 +72,7 @@ impl From<Line> for RecordedRecord {
             topic,
             partition,
             offset,
-            ts: ts.unwrap_or(NO_TIMESTAMP),
+            ts: ts.unwrap_or(Self::NO_TIMESTAMP),
             headers,
             key: exact(line.key_base64, line.key),
             payload: exact(line.payload_base64, line.payload),
