@@ -8,11 +8,11 @@ use std::sync::Arc;
 use quorate_core::contract::Module;
 
 mod by_topic;
+pub mod conformance;
 pub mod digest;
 pub mod load_prediction;
 pub mod probe;
-#[cfg(test)]
-mod testbed;
+pub mod testing;
 
 /// Every module there is, in the order of their names.
 #[must_use]
