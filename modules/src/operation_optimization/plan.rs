@@ -54,7 +54,7 @@ pub(super) struct Flow {
 }
 
 impl Problem {
-    /// The cheapest flows, by [`Problem::cost`].
+    /// The cheapest flows, by `Problem::cost`.
     ///
     /// There always are some (an idle battery), and none charge and discharge within one hour: instead of charging `c`
     /// and discharging `d`, taking only the difference leaves the battery the same, draws `d (1/η² − 1) ≥ 0` less power,
