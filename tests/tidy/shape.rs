@@ -6,8 +6,11 @@ use super::{REPOSITORY, expect_none};
 
 /// Lines a header may have, and the files whose header is a guide for those who use them.
 const HEADER_LINES: usize = 5;
-const GUIDES: [(&str, &str); 1] =
-    [("modules/src/load_prediction/mod.rs", "says what the module wants and gives, topic by topic")];
+const GUIDES: [(&str, &str); 3] = [
+    ("modules/src/load_prediction/mod.rs", "says what the module wants and gives, topic by topic"),
+    ("modules/src/operation_optimization/mod.rs", "says what the module wants and gives, topic by topic"),
+    ("modules/src/station_guidance/mod.rs", "says what the module wants and gives, topic by topic"),
+];
 
 /// Lines a file may have, tests at its end aside; and those above which a product file needs a reason.
 const MOST_LINES: usize = 600;
