@@ -140,14 +140,14 @@ fn after_a_restart_a_bucket_that_was_handed_over_is_not_repeated_and_one_that_wa
 fn a_backlog_closes_its_buckets_in_its_own_time() {
     let mut live = Live::new(orders(vec![module("probe").requires(&["ORDER"])]));
     let topic = live.topic("ORDER");
-    live.shard.set_event_clock(topic, Some(Millis(T)));
+    live.shard.set_event_clock(topic, Some(Millis(T)), Millis(T));
     let years_later = T + 365 * 24 * 60 * MINUTE;
     live.apply("ORDER", years_later, &[sent(0, T, order("a")), sent(1, T + 500, order("b"))]);
     assert!(live.run(years_later).is_empty(), "more of that second may follow");
-    live.shard.set_event_clock(topic, Some(Millis(T + 2_000)));
+    live.shard.set_event_clock(topic, Some(Millis(T + 2_000)), Millis(years_later));
     live.apply("ORDER", years_later, &[sent(2, T + 2_000, order("c"))]);
     assert_eq!(live.run(years_later).len(), 1);
-    live.shard.set_event_clock(topic, None);
+    live.shard.set_event_clock(topic, None, Millis(years_later));
     assert_eq!(live.shard.next_deadline(), Some(Millis(T + 4_000)));
     assert_eq!(live.run(years_later).len(), 1, "read to its end, the wall clock closes the last");
 }

@@ -242,3 +242,17 @@ fn an_incomplete_line_of_a_replay_says_why_and_what_would_help() {
     assert_eq!((&why["name"], &why["block"]["since"]), (&json!("STORAGE"), &json!(T0)));
     assert_eq!(why["block"]["unblock"], "a record on STORAGE that names this station");
 }
+
+#[test]
+fn what_expires_by_the_clock_of_a_backlog_is_looked_at_when_that_is_read_and_never_again_and_again() {
+    let mut live = Live::new(fleet(module("probe").requires(&["METER"]).incomplete(Then::Wait, Some(MINUTE))));
+    let meter = live.topic("METER");
+    live.shard.set_event_clock(meter, Some(Millis(T0)), Millis(T0 + HOUR));
+    live.apply("METER", T0 + HOUR, &[sent(0, T0, reading("S"))]);
+    assert_eq!(live.run(T0 + HOUR).len(), 1, "fresh by the clock of its backlog");
+    assert_eq!(live.shard.next_deadline(), None);
+    live.shard.set_event_clock(meter, None, Millis(T0 + HOUR));
+    let raised = alarms(&mut live);
+    assert_eq!((raised.len(), &raised[0].missing[..]), (1, &["METER".into()][..]), "long gone by the wall clock");
+    assert_eq!(live.shard.next_deadline(), None);
+}

@@ -15,13 +15,15 @@ const NAME: &str = "config.toml";
 /// Values laid over the documented ones.
 ///
 /// The mock cluster answers a fetch only after `fetch_max_wait_ms`, and its classic groups wait for the session
-/// time-out at every change. `probe` is switched on so that all thirteen topics are consumed; devices that speak often
+/// time-out at every change. A minute is an hour of the fleet, so what depends on the forecast follows each. `probe` is switched on so that all thirteen topics are consumed; devices that speak often
 /// make it due, every other second at most. It is not the module of interest, so it may take one thread.
 const OVERLAY: &[&str] = &[
     "kafka.consumer.group_id=quorate-demo",
     "kafka.consumer.session_timeout_ms=6000",
     "kafka.consumer.heartbeat_interval_ms=1000",
     "kafka.consumer.fetch_max_wait_ms=10",
+    "modules.operation_optimization.trigger={ on = [\"load_prediction\"] }",
+    "modules.station_guidance.trigger={ on = [\"load_prediction\"] }",
     "modules.probe.enabled=true",
     "modules.probe.concurrency=1",
     "modules.probe.trigger={ on = [\"SCHEDULE-DEVICE-METER\", \"SCHEDULE-DEVICE-STORAGE\"], min_interval = \"2s\" }",
@@ -78,6 +80,9 @@ mod tests {
     fn every_module_and_the_dead_letters_have_a_topic_of_their_own() {
         let settings = load("localhost:1").expect("no problem");
         let sinks: Vec<String> = sinks(&settings).iter().map(|(name, _)| name.to_string()).collect();
-        assert_eq!(sinks, ["MODULE-OUTPUT-LOAD-PREDICTION", "MODULE-OUTPUT-PROBE", "quorate-demo-dead-letters"]);
+        let named = ["LOAD-PREDICTION", "OPERATION-OPTIMIZATION", "PROBE", "STATION-GUIDANCE"];
+        let mut wanted: Vec<String> = named.iter().map(|name| format!("MODULE-OUTPUT-{name}")).collect();
+        wanted.push("quorate-demo-dead-letters".to_owned());
+        assert_eq!(sinks, wanted);
     }
 }

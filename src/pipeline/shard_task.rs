@@ -172,7 +172,7 @@ impl ShardTask {
     async fn told(&mut self, told: ToShard, pending: &mut Pending) {
         match told {
             ToShard::Apply(portion, rows) => self.apply(&portion, rows).await,
-            ToShard::CaughtUp(topic) => self.shard.set_event_clock(topic, None),
+            ToShard::CaughtUp(topic) => self.shard.set_event_clock(topic, None, self.clock.now()),
             ToShard::Loaded(topic) => self.shard.topic_loaded(topic, self.clock.now()),
             // Whoever asked may have given up waiting.
             ToShard::Cut(reply) => drop(reply.send(self.shard.oldest_unsettled())),
@@ -187,7 +187,7 @@ impl ShardTask {
     async fn apply(&mut self, portion: &Portion, rows: Vec<u32>) {
         let Portion { topic, readings, modes, event_clock } = portion;
         let now = self.clock.now();
-        self.shard.set_event_clock(*topic, *event_clock);
+        self.shard.set_event_clock(*topic, *event_clock, now);
         let fresh = rows.into_iter().filter(|&row| {
             let row = &readings.rows()[row as usize];
             modes.at(readings.record(row)).is_some()

@@ -7,7 +7,7 @@ use super::Shard;
 use super::readiness::Standing;
 use super::run::Watch;
 use crate::contract::Status;
-use crate::ident::{Millis, ModuleId, Station};
+use crate::ident::{Millis, ModuleId, Station, TopicId};
 use crate::plan::Then;
 
 /// A station has been incomplete for too long, or is complete again.
@@ -47,13 +47,30 @@ impl Shard {
         }
     }
 
+    /// A topic has been read to its end: what expired by the clock of its backlog counts from here on.
+    pub(super) fn look_after_backlog(&mut self, topic: TopicId, now: Millis) {
+        if !self.topics[topic.ix()].windows.expires() {
+            return;
+        }
+        for station in 0..self.station_count() {
+            for at in 0..self.topics[topic.ix()].readers.len() {
+                let (module, _) = self.topics[topic.ix()].readers[at];
+                if self.modules[module.ix()].loaded {
+                    self.look_closely(station, module, now);
+                }
+            }
+        }
+    }
+
     /// Looks again where a noted moment has come.
     pub(super) fn look_again(&mut self, now: Millis) {
         while let Some(&Reverse((moment, station, module))) = self.watches.peek()
             && moment <= now
         {
             self.watches.pop();
-            self.look_closely(station, module, now);
+            if self.stations[station as usize].runs[module.ix()].watch == Watch::Armed(moment) {
+                self.look_closely(station, module, now);
+            }
         }
     }
 
@@ -69,12 +86,14 @@ impl Shard {
             return;
         }
         let is = match standing {
-            Standing { blocked_since: None, stale_at: None, .. } => Watch::Calm,
+            Standing { blocked_since: None, stale_at: None, in_backlog: false, .. } => Watch::Calm,
             Standing { alarm_at: Some(at), .. } if at <= now => Watch::Raised,
             Standing { alarm_at, stale_at, .. } => match alarm_at.into_iter().chain(stale_at).min() {
                 Some(moment) => {
+                    // Never in the past, or looking would never end.
+                    let moment = moment.max(now.plus(1));
                     self.watches.push(Reverse((moment, station, module)));
-                    Watch::Armed
+                    Watch::Armed(moment)
                 }
                 None => Watch::Open,
             },

@@ -39,7 +39,7 @@ impl Shard {
                 (Status::Missing, ..) => View { value: Value::Missing, sum: 0 },
                 (_, Some(handed), _) => {
                     let name = &self.plan.topic(handed.topic).name;
-                    trace(&|visit| handed.bucket.origins(visit), name, &mut lineage);
+                    trace(|visit| handed.bucket.origins(visit), name, &mut lineage);
                     handed.bucket.view()
                 }
                 (_, None, Source::Topic(id)) => self.view(station, id, now, &mut lineage),
@@ -73,7 +73,7 @@ impl Shard {
             None => &mut self.stations[station as usize].windows[topic.ix()],
         };
         let view = window.view(&mut state.windows, clock);
-        trace(&|visit| window.origins(visit), &self.plan.topic(topic).name, lineage);
+        trace(|visit| window.origins(visit), &self.plan.topic(topic).name, lineage);
         view
     }
 
@@ -83,7 +83,7 @@ impl Shard {
         match source {
             Source::Topic(topic) => {
                 let window = self.window(station, topic);
-                trace(&|visit| window.origins(visit), &self.plan.topic(topic).name, &mut lineage);
+                trace(|visit| window.origins(visit), &self.plan.topic(topic).name, &mut lineage);
             }
             Source::Module(module) => {
                 let results = &self.stations[station as usize].results[module.ix()];
@@ -132,7 +132,7 @@ impl Shard {
 }
 
 /// Widens the lineage by the records that `origins` visits.
-fn trace(origins: &dyn Fn(&mut dyn FnMut(&Provenance)), topic: &Arc<str>, lineage: &mut Lineage) {
+fn trace(origins: impl Fn(&mut dyn FnMut(&Provenance)), topic: &Arc<str>, lineage: &mut Lineage) {
     let mut last: Option<LineageRange> = None;
     origins(&mut |origin| {
         let (partition, offset) = (origin.partition, origin.offset.0);

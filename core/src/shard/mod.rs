@@ -214,8 +214,11 @@ impl Shard {
     }
 
     /// Sets what a topic's windows measure expiry by; none is the wall clock.
-    pub fn set_event_clock(&mut self, topic: TopicId, clock: Option<Millis>) {
-        self.topics[topic.ix()].event_clock = clock;
+    pub fn set_event_clock(&mut self, topic: TopicId, clock: Option<Millis>, now: Millis) {
+        let before = std::mem::replace(&mut self.topics[topic.ix()].event_clock, clock);
+        if before.is_some() && clock.is_none() {
+            self.look_after_backlog(topic, now);
+        }
     }
 
     /// The lowest offset per partition of which the effect is not settled yet.

@@ -16,6 +16,8 @@ pub(super) struct Standing {
     pub(super) alarm_at: Option<Millis>,
     /// When a further input can grow too old.
     pub(super) stale_at: Option<Millis>,
+    /// Whether an input expires by the clock of a backlog: nobody knows when that will be.
+    pub(super) in_backlog: bool,
 }
 
 impl Shard {
@@ -62,6 +64,7 @@ impl Shard {
             match self.status(station, input, now) {
                 (Status::Fresh, Some(time)) => {
                     standing.stale_at = earliest(standing.stale_at, self.stale_at(input, time));
+                    standing.in_backlog |= self.expires_in_backlog(input);
                 }
                 (status, time) => {
                     let since = self.blocked_since(station, input, (status, time), now);
@@ -105,10 +108,16 @@ impl Shard {
         // Exactly as old as the limit is young enough.
         let too_old = input.max_age_ms.map(|max_age_ms| time.plus(max_age_ms).plus(1));
         let expired = match input.source {
-            Source::Topic(id) => self.topics[id.ix()].windows.expires_at(time),
-            Source::Module(_) => None,
+            Source::Topic(id) if !self.expires_in_backlog(input) => self.topics[id.ix()].windows.expires_at(time),
+            _ => None,
         };
         earliest(too_old, expired)
+    }
+
+    fn expires_in_backlog(&self, input: &InputPlan) -> bool {
+        let Source::Topic(id) = input.source else { return false };
+        let topic = &self.topics[id.ix()];
+        topic.event_clock.is_some() && topic.windows.expires()
     }
 
     /// Makes an idle run due that has something to see, if its module is loaded and its station ready. `cause` is the

@@ -71,8 +71,8 @@ pub(super) enum Watch {
     Open,
     /// Complete, and nothing can grow too old.
     Calm,
-    /// A moment is noted at which it is looked at again.
-    Armed,
+    /// It is looked at again at this moment.
+    Armed(Millis),
     /// Incomplete for so long that the alarm was raised.
     Raised,
 }

@@ -100,6 +100,11 @@ impl TopicWindows {
         self.expire_ms().map(|expire_ms| newest.plus(expire_ms).plus(1))
     }
 
+    /// Whether readings leave by themselves.
+    pub(crate) fn expires(&self) -> bool {
+        self.expire_ms().is_some()
+    }
+
     fn expire_ms(&self) -> Option<i64> {
         match self.plan {
             WindowPlan::PerKey { expire_ms, .. } => expire_ms,
