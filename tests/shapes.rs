@@ -109,7 +109,7 @@ impl Shape {
     }
 
     /// The message itself is what the module sees.
-    fn as_sent(self, station: &str) -> Self {
+    fn kept_as_sent(self, station: &str) -> Self {
         let message = self.message.clone();
         self.seen(station, &message)
     }
@@ -211,8 +211,8 @@ fn an_order_is_one_object_with_or_without_its_optional_fields() {
     let mut begun = order.clone();
     begun["beginSOC"] = json!(20.5);
     let shapes = [
-        shape("as it is sent", order).as_sent(N),
-        shape("with the charge it began with", begun).as_sent(N),
+        shape("as it is sent", order).kept_as_sent(N),
+        shape("with the charge it began with", begun).kept_as_sent(N),
         shape("without a station", json!({"transactionSerialNo": "1"})).dead("missing_station", None),
     ];
     check("SCHEDULE-CAR-ORDER", shapes);
@@ -259,10 +259,10 @@ fn guns_are_kept_as_sent_all_in_parallel_lists_or_the_newest_of_single_ones() {
         "gunNo": ["01", "02"], "status": ["charging", "idle"]});
     let one = |gun: &str| json!({"stationId": S, "hostCode": "h1", "gunNo": gun, "gunStatus": 2});
     let shapes = [
-        shape("parallel lists", all.clone()).as_sent(S),
-        shape("one gun", one("01")).as_sent(S),
-        shape("another gun", one("02")).as_sent(S),
-        shape("parallel lists again", all).as_sent(S),
+        shape("parallel lists", all.clone()).kept_as_sent(S),
+        shape("one gun", one("01")).kept_as_sent(S),
+        shape("another gun", one("02")).kept_as_sent(S),
+        shape("parallel lists again", all).kept_as_sent(S),
     ];
     check("SCHEDULE-DEVICE-GUN", shapes);
 }
@@ -270,13 +270,13 @@ fn guns_are_kept_as_sent_all_in_parallel_lists_or_the_newest_of_single_ones() {
 #[test]
 fn a_fault_is_kept_as_sent_without_invented_fields() {
     let shapes = [
-        shape("one kind", json!({"stationId": "S1", "hostError": "1"})).as_sent("S1"),
+        shape("one kind", json!({"stationId": "S1", "hostError": "1"})).kept_as_sent("S1"),
         shape(
             "all kinds",
             json!({"stationId": "S1", "hostError": "1", "acError": "0", "dcError": "0",
             "terminalError": "2", "storageError": "0"}),
         )
-        .as_sent("S1"),
+        .kept_as_sent("S1"),
     ];
     check("SCHEDULE-DEVICE-ERROR", shapes);
 }
@@ -321,9 +321,9 @@ fn photovoltaics_are_one_object_or_a_named_list() {
     let new = json!({"stationId": S, "hostCode": "H", "pvPreDcPower": [10.0, 20.0, 30.0]});
     let other = json!({"stationId": N, "hostCode": "H", "pvPreDcPower": []});
     let shapes = [
-        shape("one object", old.clone()).as_sent(S),
+        shape("one object", old.clone()).kept_as_sent(S),
         shape("a named list", json!({"photovoltaicMessage": [new, other]})).seen(S, &new).seen(N, &other),
-        shape("one object after a list", old).as_sent(S),
+        shape("one object after a list", old).kept_as_sent(S),
         shape("neither", json!({"pvPreDcPower": [1.0]})).dead("missing_station", None),
     ];
     check("SCHEDULE-DEVICE-PV", shapes);
@@ -336,7 +336,7 @@ fn weather_is_a_named_list_or_one_object_per_station_and_never_a_guess() {
         json!({"weatherSituationYesterday": "多云", "weatherSituationTomorrow": "晴", "seasonTomorrow": "冬"});
     let shapes = [
         shape("a named list", json!({"weather": [weather(S), weather(N)]})).seen(S, &weather(S)).seen(N, &weather(N)),
-        shape("one object", weather(S)).as_sent(S),
+        shape("one object", weather(S)).kept_as_sent(S),
         shape("a named list again", json!({"weather": [anywhere, weather(N)]}))
             .dead("missing_station", Some(0))
             .seen(N, &weather(N)),
