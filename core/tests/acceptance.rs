@@ -3,6 +3,7 @@
 
 mod support;
 
+use quorate_core::ident::{Millis, ModuleId};
 use quorate_core::plan::Fill;
 use serde_json::{Value, json};
 use support::fleet::{
@@ -191,6 +192,16 @@ fn row_b5_null_is_no_reading() {
     assert_lines(&[gone(0), gone(1)], &scenario.finish());
 }
 
+/// A series of tariffs is what a window of rows is asked for; the newest one stays whole.
+#[test]
+fn row_b6_two_tariffs_are_not_merged_field_by_field() {
+    let tariff = |fee: &str, from: &str| json!({"stationId": "S", "FeeNo": fee, "startTime": from, "sendTime": "2025-11-04 09:00:00"});
+    let (first, second) = (tariff("fee-1", "00:00"), tariff("fee-2", "06:00"));
+    assert_eq!(value_after(probe_of(vec![price()]), &[(T0, json!({"fee": [first, second]}))]), second);
+    let each = topic(PRICE).records(&["/fee/*"]).per_key("/FeeNo", None);
+    assert_eq!(value_after(probe_of(vec![each]), &[(T0, json!({"fee": [second, first]}))]), json!([first, second]));
+}
+
 #[test]
 fn row_b7_all_half_hours_of_a_price_are_kept() {
     let mut item = json!({"stationId": "S", "sendTime": "2025-10-21 18:58:13", "dialNo": "2100"});
@@ -227,10 +238,32 @@ fn row_b10_a_calendar_keeps_days_as_sent() {
 }
 
 #[test]
+fn row_b11_a_calendar_of_other_fields_is_handed_on_as_sent_and_refused_only_where_its_list_is_asked_for() {
+    let day = json!({"dayOfWeek": 1, "holiday": false});
+    let mut scenario = Scenario::new(probe_of(vec![calendar(), param()]));
+    scenario.send(PARAM, T0, json!([{"stationId": "S"}])).send(CALENDAR, T0, &day);
+    assert_eq!(*value_of(&scenario.input(), CALENDAR), day);
+    let lines = printed(calendar().records(&["/calendar"]), CALENDAR, &[day]);
+    assert_lines(&[dead(CALENDAR, 0, "wrong_shape", Value::Null)], &lines);
+}
+
+#[test]
 fn row_b12_fields_of_a_list_element_are_projected_too() {
     let weather = topic("WEATHER").records(&["/weather/*"]).fields(&["/seasonTomorrow"]);
     let sent = json!({"weather": [{"stationId": "S", "seasonTomorrow": "冬", "x": 1}]});
     assert_eq!(value_after(probe_of(vec![weather]), &[(T0, sent)]), json!({"stationId": "S", "seasonTomorrow": "冬"}));
+}
+
+#[test]
+fn row_b13_a_result_is_its_object_itself_and_null_is_none() {
+    let results = topic(PV_OUTPUT).results().ignore_null();
+    let mut scenario = Scenario::new(probe_of(vec![results]));
+    scenario.send_null(PV_OUTPUT, T0).send(PV_OUTPUT, T0, json!({"results": [null]}));
+    assert_lines(&[dead(PV_OUTPUT, 1, "wrong_shape", json!(0))], &scenario.drain());
+    let result = json!({"station_id": "S", "pvPower": [0.0, 1.5]});
+    scenario.send(PV_OUTPUT, T0, json!({"results": [result]}));
+    assert_eq!(*value_of(&scenario.input(), PV_OUTPUT), result);
+    assert_eq!(scenario.finish(), Vec::<Value>::new());
 }
 
 // E: devices.
@@ -270,6 +303,14 @@ fn row_e4_storage_units_are_kept_raw_and_the_later_of_one_unit_wins() {
     let unit = |code: &str, soc: i64| json!({"stationId": "S", "storageCode": code, "batteryGroupSoc": soc});
     let records = [(T0, unit("B", 60)), (T0, unit("A", 80)), (T0, unit("B", 61))];
     assert_eq!(value_after(probe_of(vec![storage(None)]), &records), json!([unit("A", 80), unit("B", 61)]));
+}
+
+/// Invented readings have no way in of their own: whoever stands in for a device sends its records.
+#[test]
+fn row_e5_units_sent_one_by_one_by_a_stand_in_are_both_kept() {
+    let unit = |number: i64, soc: i64| json!({"stationId": "S", "storageCode": format!("MOCK_STORAGE_00{number}"), "batteryGroupSoc": soc});
+    let value = value_after(probe_of(vec![storage(None)]), &[(T0, unit(1, 75)), (T0, unit(2, 60))]);
+    assert_eq!(value, json!([unit(1, 75), unit(2, 60)]));
 }
 
 // G: quality, isolation, expiry.
@@ -313,6 +354,32 @@ fn row_g3_five_of_six_topics_are_a_ratio_of_five_sixths() {
         "availability_ratio": 0.833_333_333_333_333_4});
     assert_within(&quality, &input["quality"]);
     assert_eq!(input["inputs"][PV_OUTPUT], json!({"status": "missing", "age_ms": null, "time": null, "value": null}));
+}
+
+#[test]
+fn row_g4_a_station_nobody_named_has_no_input_and_an_unknown_module_no_place() {
+    let plan = plan(vec![param(), calendar()], vec![module("load_prediction").requires(&[PARAM, CALENDAR])]);
+    assert_eq!(plan.module_id("load_prediction"), Some(ModuleId(0)));
+    assert_eq!(plan.module_id("weather_prediction"), None);
+    let mut live = Live::new(plan);
+    live.apply(CALENDAR, T0, &[sent(0, T0, json!({"calendar": []}))]);
+    live.apply(PARAM, T0, &[sent(0, T0, json!([{"stationId": "S"}]))]);
+    let inputs = live.run(T0);
+    assert_eq!((inputs.len(), inputs[0].station.as_str()), (1, "S"));
+    let stranger = live.shard.explain(ModuleId(0), "N", Millis(T0));
+    assert!(!stranger.known && stranger.last_run_at.is_none());
+    let blocks = stranger.inputs.iter().map(|input| input.block.as_ref().map(|block| block.rule));
+    assert_eq!(blocks.collect::<Vec<_>>(), [Some("required_missing"), None], "the calendar is there for everyone");
+}
+
+#[test]
+fn row_g5_a_topic_that_nobody_names_is_not_kept_and_one_that_is_named_is_kept_as_sent() {
+    let mut scenario = Scenario::new(probe_of(vec![param()]));
+    scenario.send("CUSTOM-TOPIC", T0, json!({"stationId": "S", "value": 1}));
+    assert_eq!(scenario.finish(), Vec::<Value>::new(), "it makes no station known");
+    let named = probe_of(vec![topic("CUSTOM-TOPIC")]);
+    let sent = json!({"stationId": "S", "value": 1});
+    assert_eq!(value_after(named, &[(T0, sent.clone())]), sent);
 }
 
 #[test]

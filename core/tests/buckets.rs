@@ -39,7 +39,7 @@ fn texts(names: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn d_orders_of_a_second_are_delivered_once_the_second_is_over_also_the_last_ones() {
+fn row_d1_to_d5_orders_of_a_second_are_delivered_once_the_second_is_over_also_the_last_ones() {
     let mut scenario = Scenario::new(orders(vec![module("probe").requires(&["ORDER"])]));
     scenario.send("ORDER", T + 100, order("tx1")).send("ORDER", T + 900, order("tx2"));
     assert_eq!(handed(&mut scenario), [], "the second is not over");
@@ -52,7 +52,7 @@ fn d_orders_of_a_second_are_delivered_once_the_second_is_over_also_the_last_ones
 }
 
 #[test]
-fn d_a_late_order_displaces_nothing_and_becomes_a_dead_letter() {
+fn row_d6_a_late_order_displaces_nothing_and_becomes_a_dead_letter() {
     let mut scenario = Scenario::new(orders(vec![module("probe").requires(&["ORDER"])]));
     scenario.send("ORDER", T + 100, order("tx1")).send("ORDER", T + 1_100, order("tx2"));
     scenario.drain();
@@ -63,7 +63,7 @@ fn d_a_late_order_displaces_nothing_and_becomes_a_dead_letter() {
 }
 
 #[test]
-fn d7_silence_after_the_last_order_still_delivers_it_exactly_once() {
+fn row_d7_silence_after_the_last_order_still_delivers_it_exactly_once() {
     let mut scenario = Scenario::new(orders(vec![module("probe").requires(&["ORDER"])]));
     for (at, tx) in [(0, "tx1"), (10, "tx2"), (1_000, "tx3"), (1_010, "tx4")] {
         scenario.send("ORDER", T + at, order(tx));

@@ -107,7 +107,7 @@ fn a_dependency_looks_the_same_from_memory_from_its_envelope_and_from_an_older_l
 }
 
 #[test]
-fn g11_outputs_of_two_modules_do_not_mix() {
+fn row_g11_outputs_of_two_modules_do_not_mix() {
     let thermal = module("thermal").requires(&["forecast", "prices"]);
     let modules = vec![module("forecast").requires(&["LOAD"]), module("prices").requires(&["LOAD"]), thermal];
     let mut scenario = Scenario::calling(fleet(modules), echo);

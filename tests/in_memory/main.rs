@@ -6,4 +6,5 @@ mod failures;
 mod fairness;
 mod loading;
 mod settlement;
+mod station_rows;
 mod support;

@@ -3,6 +3,7 @@
 
 mod absence;
 mod documents;
+mod requirements;
 mod rooms;
 mod shape;
 mod source;
