@@ -66,7 +66,8 @@ impl Reader {
     /// The lines that follow one record.
     fn lines(&mut self, topic: &str, message: &Value) -> Vec<Value> {
         let (topic, payload) = (topic.to_owned(), Some(message.to_string()));
-        let record = RecordedRecord { topic, partition: 0, offset: self.offset, ts: AT, key: None, payload };
+        let payload = payload.map(String::into_bytes);
+        let record = RecordedRecord { topic, offset: self.offset, ts: AT, payload, ..RecordedRecord::default() };
         self.offset += 1;
         let lines = &mut self.lines;
         let mut keep = |event: ReplayEvent| {
