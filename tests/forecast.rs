@@ -57,14 +57,12 @@ fn inputs(records: &[FleetRecord], cut: Millis) -> HashMap<String, ModuleInput> 
         }
     };
     for (offset, record) in (0..).zip(records).take_while(|(_, record)| record.timestamp <= cut) {
-        let Ok(payload) = String::from_utf8(record.payload.clone()) else { continue };
         let recorded = RecordedRecord {
             topic: record.topic.to_owned(),
-            partition: 0,
             offset,
             ts: record.timestamp.0,
-            key: None,
-            payload: Some(payload),
+            payload: Some(record.payload.clone()),
+            ..RecordedRecord::default()
         };
         replay.record(&recorded, &mut keep);
     }

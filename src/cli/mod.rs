@@ -3,6 +3,9 @@
 mod check;
 mod demo;
 mod exit;
+mod input;
+mod progress;
+mod record;
 mod replay;
 mod run;
 
@@ -30,6 +33,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run recorded records through the same core, offline, in virtual time
     Replay(replay::ReplayArgs),
+    /// Write records of the configured topics down for `replay`, without joining a group or committing anything
+    Record(record::RecordArgs),
     /// Report every problem of the configuration
     Check(check::CheckArgs),
     /// Show the effective configuration
@@ -78,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Record(args) => record::record(&args),
         Command::Check(args) => check::check(&args),
         Command::Config(command) => check::config(&command),
     };

@@ -1,10 +1,9 @@
 //! `quorate replay`: recorded records through the same core, offline, in virtual time. Needs no broker, no state
 //! directory and no network, and prints nothing but events on standard output.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, Write};
 use std::panic::AssertUnwindSafe;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,23 +12,28 @@ use futures::FutureExt;
 use futures::executor::block_on;
 use quorate_core::contract::{Module, ModuleError, ModuleInput, Output};
 use quorate_core::decode::Reason;
-use quorate_core::replay::{Observer, RecordedRecord, Replay, ReplayEvent};
+use quorate_core::replay::{Observer, Replay, ReplayEvent};
 
 use super::Configured;
 use super::exit::Exit;
+use super::input::{Input, InputError};
+use super::progress::Progress;
 use crate::config::{Purpose, Settings, parse_duration};
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
     #[command(flatten)]
     configured: Configured,
-    /// Recorded records, one JSON object a line, as `kcat -C -J` prints them; - is standard input
+    /// Recorded records, as `kcat -C -J` and `quorate record` print them; - is standard input
+    ///
+    /// One JSON object a line, several files one after another. A line that is no record ends the replay with its place
+    /// and exit code 1; everything before it has been printed by then.
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     input: Vec<PathBuf>,
-    /// What to print
-    #[arg(long, value_delimiter = ',', default_value = "inputs,dead_letters")]
+    /// What to print, separated by commas
+    #[arg(long, value_name = "KIND", value_delimiter = ',', default_value = "inputs,dead_letters")]
     emit: Vec<Emit>,
-    /// Let time run on after the last record
+    /// Let time run on after the last record, so that deadlines up to and including its end fire
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     advance: Option<Duration>,
 }
@@ -37,21 +41,21 @@ pub(super) struct ReplayArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 enum Emit {
+    /// Each complete input when it is due
     Inputs,
+    /// Modules are called, and each of their results
     Outputs,
+    /// Each record, element or input that is given up, with the reason
     DeadLetters,
+    /// At the end, each known station that a module still waits for, with what is missing
     Incomplete,
 }
 
 /// Why a replay stopped.
 #[derive(Debug, thiserror::Error)]
 enum ReplayError {
-    #[error("{path}: {source}")]
-    Open { path: String, source: io::Error },
-    #[error("{path}:{line}: {source}")]
-    Read { path: String, line: usize, source: io::Error },
-    #[error("{path}:{line}: not a recorded record: {source}")]
-    Line { path: String, line: usize, source: serde_json::Error },
+    #[error(transparent)]
+    Input(#[from] InputError),
     #[error("standard output: {0}")]
     Write(io::Error),
 }
@@ -79,10 +83,22 @@ pub(super) fn replay(args: &ReplayArgs) -> Exit {
 fn perform(args: &ReplayArgs, settings: &Settings, calls: bool) -> Result<(), ReplayError> {
     let mut replay = Replay::new(Arc::clone(&settings.plan));
     let modules = if calls { quorate_modules::all() } else { Vec::new() };
-    let printer = Printer { emit: &args.emit, out: BufWriter::new(io::stdout().lock()), failed: None };
+    let mut input = Input::new(&args.input, settings.plan.limits.record_bytes)?;
+    let progress = Progress::of_bytes(input.total_bytes());
+    let printer = Printer { emit: &args.emit, out: progress.standard_output(), failed: None };
     let mut caller = Caller { modules, settings, printer };
-    for path in &args.input {
-        read_lines(path, |record| replay.record(&record, &mut caller))?;
+    let mut records = 0;
+    while let Some(record) = input.next()? {
+        replay.record(&record, &mut caller);
+        records += 1;
+        progress.bytes(input.read_bytes(), records);
+        // Whoever waits at the other end of a pipe is not kept waiting for a full buffer.
+        if input.is_dry() {
+            caller.printer.flush();
+        }
+        if caller.printer.failed.is_some() {
+            return caller.printer.finish();
+        }
     }
     if let Some(duration) = args.advance {
         replay.advance(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX), &mut caller);
@@ -124,34 +140,10 @@ impl<W: Write> Observer for Caller<'_, W> {
     }
 }
 
-fn read_lines(path: &Path, mut each: impl FnMut(RecordedRecord)) -> Result<(), ReplayError> {
-    let shown = path.display().to_string();
-    let mut reader: Box<dyn BufRead> = if shown == "-" {
-        Box::new(io::stdin().lock())
-    } else {
-        let file = File::open(path).map_err(|source| ReplayError::Open { path: shown.clone(), source })?;
-        Box::new(BufReader::with_capacity(1 << 16, file))
-    };
-    let mut text = Vec::new();
-    for line in 1.. {
-        text.clear();
-        let read = reader.read_until(b'\n', &mut text);
-        match read.map_err(|source| ReplayError::Read { path: shown.clone(), line, source })? {
-            0 => break,
-            _ if text.trim_ascii().is_empty() => {}
-            _ => {
-                let record = serde_json::from_slice(&text);
-                each(record.map_err(|source| ReplayError::Line { path: shown.clone(), line, source })?);
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Prints the wanted events, one JSON object a line. The first failure ends the printing.
 struct Printer<'a, W: Write> {
     emit: &'a [Emit],
-    out: BufWriter<W>,
+    out: W,
     failed: Option<io::Error>,
 }
 
@@ -169,6 +161,12 @@ impl<W: Write> Printer<'_, W> {
         let written = serde_json::to_writer(&mut self.out, event).map_err(io::Error::from);
         if let Err(e) = written.and_then(|()| self.out.write_all(b"\n")) {
             self.failed = Some(e);
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Err(e) = self.out.flush() {
+            self.failed.get_or_insert(e);
         }
     }
 

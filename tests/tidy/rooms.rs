@@ -9,7 +9,7 @@ use super::{REPOSITORY, expect_none, naming};
 const MAY_NAME: [(&str, &[&str]); 11] = [
     ("main", &["cli"]),
     ("lib", &[]),
-    ("cli", &["app", "config", "demo", "runtime", "telemetry"]),
+    ("cli", &["app", "config", "demo", "kafka", "runtime", "telemetry"]),
     ("demo", &["app", "config", "fleet", "kafka", "pipeline", "runtime"]),
     ("app", &["config", "kafka", "pipeline", "runtime"]),
     ("kafka", &["config", "pipeline"]),
@@ -25,11 +25,12 @@ const DOORS: [&str; 2] = ["ports", "lane"];
 const BEHIND_DOORS: [&str; 2] = ["kafka", "runtime"];
 
 /// A library of the outside world, and the rooms (or packages) that know it.
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 9] = [
     ("rdkafka", &["kafka"]),
     ("toml", &["config"]),
     ("miette", &["config"]),
     ("clap", &["cli"]),
+    ("indicatif", &["cli"]),
     ("ratatui", &["demo"]),
     ("tracing_subscriber", &["telemetry"]),
     ("quorate_modules", &["cli", "demo"]),

@@ -36,7 +36,13 @@ impl Observer for Heard {
 
 /// A record of partition 0.
 pub fn record(topic: &str, offset: i64, ts: i64, payload: impl ToString) -> RecordedRecord {
-    RecordedRecord { topic: topic.to_owned(), partition: 0, offset, ts, key: None, payload: Some(payload.to_string()) }
+    RecordedRecord {
+        topic: topic.to_owned(),
+        offset,
+        ts,
+        payload: Some(payload.to_string().into()),
+        ..Default::default()
+    }
 }
 
 impl Scenario {
@@ -66,7 +72,8 @@ impl Scenario {
         let next = self.next_offsets.entry((topic.to_owned(), 0)).or_default();
         let offset = *next;
         *next += 1;
-        self.take(&RecordedRecord { topic: topic.to_owned(), partition: 0, offset, ts, key: None, payload })
+        let payload = payload.map(String::into_bytes);
+        self.take(&RecordedRecord { topic: topic.to_owned(), offset, ts, payload, ..Default::default() })
     }
 
     pub fn take(&mut self, record: &RecordedRecord) -> &mut Self {

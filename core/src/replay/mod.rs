@@ -1,9 +1,13 @@
 //! Replay: recorded records through the same decoder, windows and shard as live ones, under a clock that is the
 //! largest timestamp so far. The same records give the same events, byte for byte.
 
+mod base64;
+mod recorded;
+
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+pub use recorded::RecordedRecord;
+use serde::Serialize;
 
 use crate::contract::{InputHash, ModuleInput, Output};
 use crate::decode::{Decoder, Reason};
@@ -12,24 +16,6 @@ use crate::plan::Plan;
 use crate::record::RecordBatch;
 use crate::shard::{Incomplete, Mode, Shard};
 use crate::window::RunResult;
-
-/// One recorded Kafka record, as `kcat -C -J` prints it.
-#[derive(Clone, Debug, Deserialize)]
-pub struct RecordedRecord {
-    /// The topic.
-    pub topic: String,
-    /// The partition.
-    pub partition: Partition,
-    /// The offset.
-    pub offset: i64,
-    /// The timestamp in milliseconds.
-    pub ts: i64,
-    /// The key.
-    #[serde(default)]
-    pub key: Option<String>,
-    /// The payload; null is a tombstone.
-    pub payload: Option<String>,
-}
 
 /// What happened, in the order in which it happened.
 #[derive(Clone, Debug, Serialize)]
@@ -193,8 +179,7 @@ impl Replay {
 
     fn apply(&mut self, topic: TopicId, record: &RecordedRecord, clock: Millis, observer: &mut dyn Observer) {
         let mut batch = RecordBatch::new(topic);
-        let key = record.key.as_ref().map(String::as_bytes);
-        let payload = record.payload.as_ref().map(String::as_bytes);
+        let (key, payload) = (record.key.as_deref(), record.payload.as_deref());
         let place = (record.partition, Offset(record.offset), Epoch(0));
         let name = Arc::clone(&self.plan.topic(topic).name);
         let dead_letter = |reason, detail, element| ReplayEvent::DeadLetter {
