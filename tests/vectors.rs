@@ -7,11 +7,6 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// Cases whose window kind does not exist yet. They must be refused with that sentence; once the kind exists this list
-/// must shrink.
-const NOT_AVAILABLE: [&str; 5] =
-    ["bucket-orders", "rows-pad-forward", "rows-pad-linear", "rows-pad-missing", "rows-pad-zero"];
-
 #[test]
 fn every_acceptance_case_of_replay_holds() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
@@ -26,11 +21,6 @@ fn every_acceptance_case_of_replay_holds() {
 fn check(case: &Path) -> Result<(), String> {
     let name = case.file_name().expect("a name").to_string_lossy().into_owned();
     let first = replay(case);
-    if NOT_AVAILABLE.contains(&name.as_str()) {
-        let said = String::from_utf8_lossy(&first.stderr).into_owned();
-        let refused = first.status.code() == Some(3) && said.contains("is not available in this version");
-        return if refused { Ok(()) } else { Err(format!("{name}: should be refused, said {said}")) };
-    }
     if !first.status.success() {
         return Err(format!("{name}: {}: {}", first.status, String::from_utf8_lossy(&first.stderr)));
     }

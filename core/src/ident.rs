@@ -70,7 +70,7 @@ impl fmt::Display for Offset {
 }
 
 /// A topic of the plan, by its place in [`Plan::topics`](crate::plan::Plan).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicId(pub u16);
 
 /// A module of the plan, by its place in [`Plan::modules`](crate::plan::Plan).

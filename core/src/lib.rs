@@ -15,4 +15,7 @@ pub mod replay;
 pub mod shard;
 mod window;
 
-pub use window::{BucketState, EntryState, GridCellState, GridReadingState, ResultState, RunResult, WindowState};
+pub use window::{
+    BucketState, EntryState, GridCellState, GridReadingState, ResultState, RowsColumnState, RowsContentState,
+    RowsState, RunResult, WindowState,
+};

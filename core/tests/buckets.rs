@@ -202,3 +202,25 @@ proptest! {
         prop_assert_eq!(seen, (0..times.len() as u64).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn open_buckets_and_those_of_incomplete_stations_hold_nobody_back_and_those_of_a_slow_module_do() {
+    let probe = module("probe").requires(&["ORDER", "PARAM"]);
+    let mut live = Live::new(orders(vec![probe]));
+    let topic = live.topic("ORDER");
+    for n in 0..2_000 {
+        live.apply("ORDER", T + n * SECOND, &[sent(n, T + n * SECOND, order("a"))]);
+    }
+    assert_eq!(live.shard.unsettled_records(topic), 0, "nothing that waits for records may stop the topic");
+    assert_eq!(live.oldest_unsettled("ORDER"), Some(999), "but it is unsettled all the same");
+    assert_eq!(live.shard.skipped_runs(quorate_core::ident::ModuleId(0)), 999, "a thousand are kept");
+    live.apply("PARAM", T + 2_000 * SECOND, &[sent(0, T, json!({ "stationId": "S" }))]);
+    assert_eq!(live.shard.unsettled_records(topic), 1_000, "these wait for their module");
+    for n in 2_000..4_000 {
+        live.apply("ORDER", T + n * SECOND, &[sent(n, T + n * SECOND, order("a"))]);
+    }
+    assert_eq!(live.shard.unsettled_records(topic), 3_000 + 1, "and the newest record");
+    assert_eq!(live.shard.skipped_runs(quorate_core::ident::ModuleId(0)), 999, "a slow module loses none");
+    assert_eq!(live.run(T + 5_000 * SECOND).len(), 3_001, "and sees every one of them");
+    assert_eq!((live.shard.unsettled_records(topic), live.oldest_unsettled("ORDER")), (0, None));
+}

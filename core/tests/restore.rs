@@ -4,7 +4,7 @@
 mod support;
 
 use proptest::prelude::*;
-use quorate_core::plan::Plan;
+use quorate_core::plan::{Pad, Plan};
 use quorate_core::shard::Changes;
 use serde_json::json;
 use support::generated::{Record, Shards, asked_about, data_of, kinds, records};
@@ -142,4 +142,22 @@ fn a_number_survives_being_stored_bit_by_bit() {
     let want = original.ask(1, END)[0].clone();
     assert!(want.contains("-1.1227739024103941e-121") && want.contains("5e-324"), "{}", data_of(&want));
     assert_eq!(restored(&plan, &[changes]).ask(1, END)[0], want);
+}
+
+#[test]
+fn long_rows_survive_being_stored_whatever_they_hold() {
+    let columns = ["/v", "/w"];
+    for data in [topic("DATA").rows(9_000, None), topic("DATA").columns(9_000, None, &columns, Pad::None)] {
+        let plan = asked_about(data);
+        let mut original = Shards::new(&plan, 1);
+        let reading = |n: i64| {
+            let w = [json!("x"), json!(n), json!(null), json!(true)][usize::try_from(n % 4).expect("small")].clone();
+            sent(n, T0 + n, json!({"stationId": "S0", "v": n, "w": w}))
+        };
+        let records: Vec<Sent> = (0..10_000).map(reading).collect();
+        original.apply(&records, 1_000);
+        let changes = original.lives[0].shard.take_changes();
+        let want = original.ask(1, END);
+        assert_eq!(restored(&plan, &[changes]).ask(1, END), want);
+    }
 }

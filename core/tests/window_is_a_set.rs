@@ -7,9 +7,11 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use quorate_core::plan::{Fill, Plan, WindowPlan};
+use quorate_core::plan::{Fill, Pad, Plan, WindowPlan};
 use serde_json::{Value, json};
-use support::generated::{Element, Record, STATIONS, STEPS, asked_about, data_of, inputs_after, kinds, records};
+use support::generated::{
+    COLUMNS, Element, Record, STATIONS, STEPS, asked_about, data_of, inputs_after, kinds, records,
+};
 use support::live::{Live, Sent, json as json_of, sent};
 use support::{HOUR, SECOND, T0, module, plan, topic};
 
@@ -88,6 +90,38 @@ proptest! {
             newest.retain(|_, element| expire.is_none_or(|expire| ASKED_AT - element.at * SECOND <= expire));
             let want: Vec<Value> = newest.values().map(|element| element.json()).collect();
             prop_assert_eq!(got, if want.is_empty() { Value::Null } else { json!(want) });
+        }
+    }
+
+    #[test]
+    fn rows_are_the_last_readings_within_the_span(
+        records in records(),
+        size in 1_usize..8,
+        span in prop::option::of(0_i64..6),
+    ) {
+        let data = || topic("DATA").records(&["/*"]).epoch_time("/at");
+        let span = span.map(|hours| hours * HOUR);
+        let as_they_are = values_after(&asked_about(data().rows(size, span)), &records);
+        let by_column = values_after(&asked_about(data().columns(size, span, &COLUMNS, Pad::Missing)), &records);
+        for ((station, got), (_, columns)) in as_they_are.into_iter().zip(by_column) {
+            let all = ordered(&records, station);
+            let newest = all.last().map_or(0, |(at, _)| at.0);
+            let young = all.iter().filter(|(at, _)| span.is_none_or(|span| (newest - at.0) * SECOND <= span));
+            let young: Vec<&Element> = young.map(|(_, element)| *element).collect();
+            let want = &young[young.len().saturating_sub(size)..];
+            if want.is_empty() {
+                prop_assert_eq!((got, columns), (Value::Null, Value::Null));
+                continue;
+            }
+            prop_assert_eq!(got, want.iter().map(|element| element.json()).collect::<Value>());
+            let column = |value: &dyn Fn(&Element) -> Value| -> Value {
+                let missing = std::iter::repeat_n(Value::Null, size - want.len());
+                missing.chain(want.iter().map(|element| value(element))).collect()
+            };
+            #[expect(clippy::cast_precision_loss, reason = "seconds of this century")]
+            let at = column(&|element| json!(element.at as f64));
+            let (k, t) = (column(&|element| json!(format!("K{}", element.key))), column(&|element| json!(element.total)));
+            prop_assert_eq!(columns, json!({"at": at, "k": k, "t": t}));
         }
     }
 

@@ -86,7 +86,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::testbed::{InputBuilder, call, reading};
+    use crate::testing::{InputBuilder, call, reading};
 
     #[test]
     fn the_hash_is_fnv_1a() {

@@ -8,16 +8,27 @@ use std::sync::Arc;
 use quorate_core::contract::Module;
 
 mod by_topic;
+pub mod conformance;
 pub mod digest;
+mod forecast;
+mod latest;
 pub mod load_prediction;
+pub mod operation_optimization;
 pub mod probe;
-#[cfg(test)]
-mod testbed;
+pub mod station_guidance;
+mod tariff;
+pub mod testing;
 
 /// Every module there is, in the order of their names.
 #[must_use]
 pub fn all() -> Vec<Arc<dyn Module>> {
-    vec![Arc::new(digest::Digest), Arc::new(load_prediction::LoadPrediction), Arc::new(probe::Probe)]
+    vec![
+        Arc::new(digest::Digest),
+        Arc::new(load_prediction::LoadPrediction),
+        Arc::new(operation_optimization::OperationOptimization),
+        Arc::new(probe::Probe),
+        Arc::new(station_guidance::StationGuidance),
+    ]
 }
 
 /// The module that `[modules.NAME]` means; none when there is no such module.
@@ -39,7 +50,7 @@ mod tests {
     #[test]
     fn names_are_sorted_unique_and_spelled_as_configuration_spells_them() {
         let names: Vec<_> = known().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["digest", "load_prediction", "probe"]);
+        assert_eq!(names, ["digest", "load_prediction", "operation_optimization", "probe", "station_guidance"]);
         assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
     }
 

@@ -45,7 +45,7 @@ impl Module for Probe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testbed::{InputBuilder, call, reading};
+    use crate::testing::{InputBuilder, call, reading};
 
     #[test]
     fn gives_back_status_time_and_value_of_every_topic_in_configured_order() {

@@ -36,6 +36,7 @@ pub(super) fn check(args: &CheckArgs, registry: &Registry) -> Exit {
     match args.configured.load(Purpose::service(&known)) {
         Ok(loaded) => {
             print_report(&loaded.warnings);
+            print_report(&loaded.advice);
             let settings = &loaded.settings;
             if args.strict && !loaded.warnings.is_empty() {
                 return Exit::Configuration;

@@ -213,7 +213,7 @@ pub(super) fn show(table: &Reader<'_>, tuning: &Tuning) {
     show("on_out_of_range", "earliest".into(), &tuning.out_of_range.origin);
     show("missing_topic", "wait".into(), &tuning.missing.origin);
     show("protocol", "classic".into(), &tuning.protocol.origin);
-    if !table.entries().any(|(key, _)| key == "on_recreate") {
+    if !table.has("on_recreate") {
         show("on_recreate", "earliest".into(), &Origin::Default);
     }
 }
@@ -237,6 +237,27 @@ pub(super) fn warn_latest(notes: &Notes, reset: &Won<OffsetReset>) {
         let message = "`latest` skips what was not read yet wherever there is no committed position: at the first \
                        start, and after a switch of `multi_consumer_mode`, which gives the groups other names";
         notes.warn(&reset.origin, message, "use \"earliest\", or hand positions over before switching");
+    }
+}
+
+/// From this many topics on each deserves a consumer of its own: fewer hardly hold each other up, and every consumer
+/// costs connections, a thread and a group to watch.
+const WORTH_A_CONSUMER_EACH: usize = 3;
+
+/// Says when the other mode suits the number of topics better.
+pub(super) fn advise_mode(notes: &Notes, multi: &Placed<bool>, topics: usize) {
+    match (multi.value, topics) {
+        (true, 1..WORTH_A_CONSUMER_EACH) => {
+            let message =
+                format!("a consumer for each topic pays from {WORTH_A_CONSUMER_EACH} topics on; consumed: {topics}");
+            notes.advise(&multi.origin, message, "`multi_consumer_mode = false` needs one consumer and one group");
+        }
+        (false, WORTH_A_CONSUMER_EACH..) => {
+            let message = format!("one consumer serves {topics} topics: a backlog on one delays the others");
+            let help = "`multi_consumer_mode = true` gives each a consumer and a group of its own";
+            notes.advise(&multi.origin, message, help);
+        }
+        _ => {}
     }
 }
 

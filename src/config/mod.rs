@@ -4,6 +4,7 @@
 //! unknown keys) → one file per table → `link` (names) and `native` (what clients are built from) → `resolve`.
 
 mod consumer;
+mod dependencies;
 mod effective;
 mod groups;
 mod link;
@@ -90,6 +91,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// What is suspicious about it.
     pub warnings: Report,
+    /// What is right about it and might suit better otherwise.
+    pub advice: Report,
     /// Its values and their origins, to be shown.
     pub shown: Effective,
 }
@@ -147,10 +150,12 @@ fn read(
     let vault = Vault { env, open: purpose.connects };
     let settings = resolve::resolve(&notes, &tree, &vault, &purpose);
     let (problems, values) = notes.into_parts();
-    let report = Report::new(problems, Arc::clone(&listing));
-    if report.has_errors() {
-        return Err(report);
+    let (advice, problems) = problems.into_iter().partition(|problem| problem.severity == Severity::Advice);
+    let warnings = Report::new(problems, Arc::clone(&listing));
+    if warnings.has_errors() {
+        return Err(warnings);
     }
+    let advice = Report::new(advice, Arc::clone(&listing));
     let shown = Effective::new(values, &settings, listing);
-    Ok(Loaded { settings, warnings: report, shown })
+    Ok(Loaded { settings, warnings, advice, shown })
 }

@@ -35,6 +35,8 @@ pub enum Severity {
     Error,
     /// It can be used, but probably does not do what was meant.
     Warning,
+    /// It does what was meant; something else may suit better.
+    Advice,
 }
 
 /// One thing that is wrong. Never holds a secret.
@@ -61,7 +63,12 @@ impl Problem {
         Self { severity: Severity::Warning, ..Self::error(origin, message) }
     }
 
-    /// The same problem with advice.
+    /// A piece of advice at `origin`.
+    pub fn advice(origin: &Origin, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Advice, ..Self::error(origin, message) }
+    }
+
+    /// The same problem with help.
     #[must_use]
     pub fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }

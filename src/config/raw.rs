@@ -126,6 +126,13 @@ impl From<bool> for Value {
     }
 }
 
+impl<const N: usize> From<[&str; N]> for Value {
+    fn from(texts: [&str; N]) -> Self {
+        let node = |text: &str| Node { value: text.into(), origin: Origin::Default, words: None };
+        Self::List(texts.into_iter().map(node).collect())
+    }
+}
+
 /// The value as it would be written in a file.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -34,6 +34,11 @@ impl Notes {
         self.add(Problem::warning(origin, message).help(help));
     }
 
+    /// Something that is right but could be better.
+    pub(super) fn advise(&self, origin: &Origin, message: impl Into<String>, help: impl Into<String>) {
+        self.add(Problem::advice(origin, message).help(help));
+    }
+
     /// A key or value that the contract has and this version has not.
     pub(super) fn unavailable(&self, origin: &Origin, what: &str, help: impl Into<String>) {
         self.error(origin, format!("{what} is not available in this version"), help);
@@ -141,6 +146,11 @@ impl<'a> Reader<'a> {
         self.table?.0.get(key)
     }
 
+    /// Whether something stands under a key, be it understood or not.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.0.contains_key(key))
+    }
+
     /// All entries, whatever their keys; for tables whose keys are names.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Entry)> {
         self.table.into_iter().flat_map(|table| &table.0).map(|(key, entry)| (key.as_str(), entry))
@@ -152,6 +162,11 @@ impl<'a> Reader<'a> {
             let table = Self::over(self.notes, self.path_of(name), &entry.node)?;
             Some((name, Self { origin: entry.key.clone(), ..table }))
         })
+    }
+
+    /// The table called `name` as it is when nobody has written it; `origin` is the place that asks for it.
+    pub(super) fn unwritten(&self, name: &str, origin: Origin) -> Self {
+        Self { notes: self.notes, table: None, origin, path: self.path_of(name), known: RefCell::default() }
     }
 
     /// The table under a key; an empty one when it is absent or no table.
@@ -209,8 +224,7 @@ impl<'a> Reader<'a> {
         parse: impl Fn(&Node) -> Parsed<T>,
         help: &str,
     ) -> Option<Placed<T>> {
-        let known = self.table.is_some_and(|table| table.0.contains_key(key));
-        if !known {
+        if !self.has(key) {
             self.notes.missing(&self.origin, format!("`{}` is missing", self.path_of(key)), help);
         }
         self.optional(key, parse)

@@ -110,6 +110,7 @@ impl Diagnostic for Shown<'_> {
         Some(match self.problem.severity {
             Severity::Error => Level::Error,
             Severity::Warning => Level::Warning,
+            Severity::Advice => Level::Advice,
         })
     }
 
@@ -139,5 +140,6 @@ fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
+        Severity::Advice => "advice",
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::consumer::{self, Keys, Tuning};
+use super::dependencies::Dependencies;
+use super::link::{self, Names};
 use super::modules::{self, Module};
 use super::native::clients::{Common, Map, Room};
 use super::native::{checks, foreign, passthrough};
@@ -18,7 +20,7 @@ use super::settings::{
     ConsumerMode, ConsumerSettings, MissingTopic, ModuleSettings, ServiceSettings, Settings, TopicSettings,
 };
 use super::topics::{self, Topic};
-use super::{Purpose, groups, link, producer, security, service};
+use super::{Purpose, groups, producer, security, service};
 
 /// What all lanes together may hold.
 const LANE_BYTES: usize = 256 << 20;
@@ -46,13 +48,14 @@ pub(super) fn resolve(notes: &Notes, tree: &Table, vault: &Vault<'_>, purpose: &
     let log_format = service::log(&root);
     let dead_letter = service::dead_letter(&root, &kafka.group);
     service::inactive(&root, vault);
-    let declared = topics::read(&root.table("topics"));
     let modules = modules::read(&root.table("modules"));
+    let dependencies = Dependencies::new(&modules, purpose.calls_modules);
+    let declared = topics::read(&root.table("topics"), &dependencies);
     root.finish();
 
-    let consumed = link::check(notes, &declared, &modules, purpose);
-    let consumed: Vec<&Topic> = consumed.into_iter().map(|ix| &declared[ix]).collect();
-    let enabled: Vec<&Module> = modules.iter().filter(|module| module.enabled).collect();
+    let names = Names { topics: &declared, modules: &modules, dependencies: &dependencies, purpose };
+    let consumed = link::check(notes, &names);
+    let enabled = dependencies.in_order();
     check_loop(notes, &consumed, &dead_letter);
 
     let mode = if kafka.global.multi.value { ConsumerMode::Multi } else { ConsumerMode::Single };
@@ -63,6 +66,7 @@ pub(super) fn resolve(notes: &Notes, tree: &Table, vault: &Vault<'_>, purpose: &
     tunings.iter().for_each(|tuning| consumer::warn_latest(notes, &tuning.reset));
     consumed.iter().zip(&tunings).for_each(|(topic, tuning)| check_creation(notes, topic, tuning));
     check_groups(notes, mode, &kafka.group, &consumed);
+    consumer::advise_mode(notes, &kafka.global.multi, consumed.len());
 
     let common = Common { notes, base: &kafka.group, settings: &kafka.shared, given: &kafka.given };
     let client = common.client();
@@ -75,7 +79,7 @@ pub(super) fn resolve(notes: &Notes, tree: &Table, vault: &Vault<'_>, purpose: &
         _ => process.flush_interval,
     };
     Settings {
-        plan: Arc::new(link::plan(&consumed, &enabled, purpose, bounds)),
+        plan: Arc::new(link::plan(&names, &consumed, &enabled, bounds)),
         mode,
         base_group: kafka.group,
         topics: consumed.iter().zip(&tunings).map(|(t, tuning)| topic_settings(t, tuning, consumed.len())).collect(),

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quorate_core::plan::{OnNull, RecordsPointer, Scope, TimeField, TopicPlan, WallClock, WindowPlan};
+use quorate_core::plan::{OnNull, Pointer, RecordsPointer, Scope, TimeField, TopicPlan, WallClock, WindowPlan};
 
 use super::consumer::{self, Keys};
+use super::dependencies::{Dependencies, Records};
 use super::native::foreign;
 use super::problem::Origin;
-use super::raw::{Node, Value};
+use super::raw::{Entry, Node, Value};
 use super::reader::{Misfit, Notes, Parsed, Placed, Reader};
 use super::scalar::{
     bytes, check_topic_name, choice, duration_ms, list, name, one_or_many, pointer, positive_ms, records_pointer,
@@ -17,8 +18,10 @@ use super::scalar::{
 use super::settings::{Provision, Rehydrate};
 use super::window::{self, Window};
 
-/// A topic as declared, whether or not it is consumed.
+/// A topic as declared, whether or not it is consumed; or one that nobody declared and a module depends on.
 pub(super) struct Topic {
+    /// Whether it has a table.
+    pub(super) declared: bool,
     pub(super) plan: TopicPlan,
     pub(super) origin: Origin,
     pub(super) keys: Keys,
@@ -29,31 +32,38 @@ pub(super) struct Topic {
     pub(super) message_bytes: Option<Placed<i64>>,
 }
 
-/// Reads all topics, sorted by name.
-pub(super) fn read(tables: &Reader<'_>) -> Vec<Topic> {
-    tables.named().map(|(name, table)| one(name, table)).collect()
+/// Reads all topics, sorted by name, those included that only `depends_on` speaks of.
+pub(super) fn read(tables: &Reader<'_>, dependencies: &Dependencies<'_>) -> Vec<Topic> {
+    let mut topics: Vec<Topic> =
+        tables.named().map(|(name, table)| one(name, table, dependencies.records(name))).collect();
+    for (name, dependency) in dependencies.results().filter(|(name, _)| !tables.has(name)) {
+        let table = tables.unwritten(name, dependency.module.origin.clone());
+        topics.push(one(name, table, Records::Results));
+    }
+    topics.sort_by(|a, b| a.name().cmp(b.name()));
+    topics
 }
 
-fn one(name: &str, table: Reader<'_>) -> Topic {
+fn one(name: &str, table: Reader<'_>, records: Records) -> Topic {
     let notes = table.notes;
     if let Err(message) = check_topic_name(name) {
         notes.error(&table.origin, message, "it must be the topic's name in Kafka");
     }
-    let time = time(&table);
-    let clock = time.as_ref().map_or_else(WallClock::utc, |time| time.clock().clone());
-    let window = window::read(&table, &clock);
+    let Shape { records, scope, time, fields, on_null, window } = match records {
+        Records::Readings => readings(&table),
+        Records::Results => results(&table, name),
+    };
     let expect = table.optional("expect", cadence);
     let expect_ms = expect.as_ref().and_then(|expect| expect.value);
-    let on_null = vec![("dead_letter", OnNull::DeadLetter), ("ignore", OnNull::Ignore)];
     consumer::refuse_global(&table);
     let provision = provision(&table);
     let plan = TopicPlan {
         name: Arc::from(name),
-        records: records(&table),
-        scope: scope(&table),
+        records,
+        scope,
         time,
-        fields: table.optional("fields", list(pointer)).map(|fields| fields.value),
-        on_null: table.or("on_null", "dead_letter", choice(on_null, &[])).value,
+        fields,
+        on_null,
         window: window.plan.clone(),
         expect_ms,
     };
@@ -63,26 +73,71 @@ fn one(name: &str, table: Reader<'_>) -> Topic {
         check_retention(notes, name, expect_ms, rehydrate, created);
     }
     let keys = consumer::read(&table);
-    let origin = table.origin.clone();
+    let (declared, origin) = (table.is_present(), table.origin.clone());
     table.finish_with(|key| foreign::advice(key, "kafka.consumer"));
     let (provision, message_bytes) = provision.map_or((None, None), |p| (Some(p.settings), p.message_bytes));
-    Topic { plan, origin, keys, rehydrate, expect_ms, provision, message_bytes }
+    Topic { declared, plan, origin, keys, rehydrate, expect_ms, provision, message_bytes }
 }
 
-fn records(table: &Reader<'_>) -> Vec<RecordsPointer> {
+/// What becomes of a topic's records.
+struct Shape {
+    records: Vec<RecordsPointer>,
+    scope: Scope,
+    time: Option<TimeField>,
+    fields: Option<Vec<Pointer>>,
+    on_null: OnNull,
+    window: Window,
+}
+
+fn readings(table: &Reader<'_>) -> Shape {
+    let time = time(table);
+    let clock = time.as_ref().map_or_else(WallClock::utc, |time| time.clock().clone());
+    Shape {
+        records: records(table, ""),
+        scope: scope(table),
+        time,
+        fields: table.optional("fields", list(pointer)).map(|fields| fields.value),
+        on_null: on_null(table, "dead_letter"),
+        window: window::read(table, &clock),
+    }
+}
+
+/// Results are either single, as they are published, or in one of the lists that older services send.
+fn results(table: &Reader<'_>, topic: &str) -> Shape {
+    for key in ["scope", "time", "fields", "window"] {
+        if let Some(Entry { key: place, .. }) = table.entry(key) {
+            let message = format!("`{key}` of {topic} has no effect: its records are the results of a module");
+            table.notes.warn(place, message, "remove it, or name the topic in `requires` to read it as any other");
+        }
+    }
+    Shape {
+        records: records(table, ["/results/*", "/stations/*", ""]),
+        scope: Scope::Station(table.or("station", "/station_id", pointer).value),
+        time: None,
+        fields: None,
+        on_null: on_null(table, "ignore"),
+        window: Window { plan: WindowPlan::Results, span: None },
+    }
+}
+
+fn on_null(table: &Reader<'_>, default: &'static str) -> OnNull {
+    let meanings = vec![("dead_letter", OnNull::DeadLetter), ("ignore", OnNull::Ignore)];
+    table.or("on_null", default, choice(meanings, &[])).value
+}
+
+fn records(table: &Reader<'_>, default: impl Into<Value>) -> Vec<RecordsPointer> {
     let pointers = |node: &Node| -> Parsed<Vec<RecordsPointer>> {
         match one_or_many(records_pointer)(node)? {
             empty if empty.is_empty() => Err(Misfit::new("must name at least one pointer").into()),
             pointers => Ok(pointers),
         }
     };
-    table.or("records", "", pointers).value
+    table.or("records", default, pointers).value
 }
 
 fn scope(table: &Reader<'_>) -> Scope {
     let station = table.optional("station", pointer);
     let global = table.optional("scope", choice(vec![("global", ())], &[]));
-    let written = |key: &str| table.entries().any(|(found, _)| found == key);
     match (station, global) {
         (Some(_), Some(global)) => {
             let message = "`station` and `scope = \"global\"` exclude each other";
@@ -91,7 +146,7 @@ fn scope(table: &Reader<'_>) -> Scope {
         }
         (Some(station), None) => Scope::Station(station.value),
         (None, found) => {
-            if found.is_none() && !written("station") && !written("scope") {
+            if found.is_none() && !table.has("station") && !table.has("scope") {
                 let message = format!("`{}` is missing", table.path_of("station"));
                 let help = "the pointer to the station's id inside a reading, e.g. `station = \"/stationId\"`; or \
                             `scope = \"global\"` when readings belong to every station";
@@ -150,7 +205,11 @@ fn rehydrate(table: &Reader<'_>, window: &Window) -> Rehydrate {
         (Load::Span, Some(span)) => Rehydrate::Span { span_ms: span.value },
         (Load::Span, None) => {
             let message = "`rehydrate = \"span\"` needs a window that reaches back for a time";
-            table.notes.error(&load.origin, message, "use a grid, or `per_key` with `expire`; or \"beginning\"");
+            table.notes.error(
+                &load.origin,
+                message,
+                "use a grid or a bucket, rows with `span`, `per_key` with `expire`; or \"beginning\"",
+            );
             Rehydrate::Beginning
         }
     }
@@ -159,7 +218,12 @@ fn rehydrate(table: &Reader<'_>, window: &Window) -> Rehydrate {
 fn check_cadence(notes: &Notes, topic: &str, expect: Option<&Placed<Option<i64>>>, window: &Window) {
     let Some(expect_ms) = expect.and_then(|expect| expect.value) else { return };
     let Some(span) = window.span.as_ref().filter(|span| span.value < expect_ms) else { return };
-    let what = if matches!(window.plan, WindowPlan::Grid(_)) { "`span`" } else { "`expire`" };
+    let what = match window.plan {
+        // A bucket is handed over before it leaves, however much later the next reading comes.
+        WindowPlan::Bucket(_) => return,
+        WindowPlan::PerKey { .. } => "`expire`",
+        _ => "`span`",
+    };
     let message = format!("{what} of {topic} is shorter than `expect`: readings leave before the next ones come");
     notes.warn(&span.origin, message, "make it at least as long as `expect`");
 }

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use quorate_core::plan::{Column, Fill, GridPlan, Pointer, Steps, WallClock, WindowPlan};
+use quorate_core::plan::{BucketPlan, Column, Fill, GridPlan, Pad, Pointer, RowsPlan, Steps, WallClock, WindowPlan};
 
 use super::problem::Origin;
-use super::raw::{Entry, Node, Value};
+use super::raw::{Node, Value};
 use super::reader::{Notes, Placed, Reader};
-use super::scalar::{choice, list, pointer, positive_ms};
+use super::scalar::{choice, duration_ms, list, pointer, positive_ms, within};
 
 /// The steps a grid may have at the most.
 const MAX_STEPS: i64 = 1_000_000;
+/// The readings that rows may have at the most.
+const MAX_ROWS: i64 = 10_000_000;
 /// What a grid's `value` says besides its columns.
 const TAKEN: [&str; 4] = ["step_ms", "time", "series", "observed"];
 
@@ -18,10 +20,12 @@ const TAKEN: [&str; 4] = ["step_ms", "time", "series", "observed"];
 enum Kind {
     Latest,
     PerKey,
+    Rows,
     Grid,
+    Bucket,
 }
 
-/// A window, and how long what it keeps stays in it (none: for ever).
+/// A window, and how far back in time it reaches (none: as far as anything is known).
 pub(super) struct Window {
     pub(super) plan: WindowPlan,
     pub(super) span: Option<Placed<i64>>,
@@ -41,32 +45,23 @@ pub(super) fn read(topic: &Reader<'_>, clock: &WallClock) -> Window {
         notes.show(&path, &Value::Text("latest".to_owned()), &Origin::Default);
         return Window::latest();
     };
-    if is_later(notes, entry) {
-        return Window::latest();
-    }
     let Some(table) = Reader::over(notes, path, &entry.node) else { return Window::latest() };
-    let kinds = vec![("latest", Kind::Latest), ("per_key", Kind::PerKey), ("grid", Kind::Grid)];
+    let kinds = vec![
+        ("latest", Kind::Latest),
+        ("per_key", Kind::PerKey),
+        ("rows", Kind::Rows),
+        ("grid", Kind::Grid),
+        ("bucket", Kind::Bucket),
+    ];
     let window = match table.or("kind", "latest", choice(kinds, &[])).value {
         Kind::Latest => Window::latest(),
         Kind::PerKey => per_key(&table),
+        Kind::Rows => rows(&table),
         Kind::Grid => grid(&table, clock),
+        Kind::Bucket => bucket(&table),
     };
     table.finish();
     window
-}
-
-/// Whether the kind is one of the contract's that is not built yet; its other keys are not looked at then.
-fn is_later(notes: &Notes, entry: &Entry) -> bool {
-    let Value::Table(table) = &entry.node.value else { return false };
-    let Some(Entry { node: Node { value: Value::Text(kind), origin, .. }, .. }) = table.0.get("kind") else {
-        return false;
-    };
-    let later = matches!(kind.as_str(), "rows" | "bucket");
-    if later {
-        let help = "choose one of `grid`, `latest`, `per_key`";
-        notes.unavailable(origin, &format!("window kind `{kind}`"), help);
-    }
-    later
 }
 
 fn per_key(table: &Reader<'_>) -> Window {
@@ -79,6 +74,49 @@ fn per_key(table: &Reader<'_>) -> Window {
     Window { plan, span: expire }
 }
 
+fn rows(table: &Reader<'_>) -> Window {
+    let pads = vec![
+        ("none", Pad::None),
+        ("zero", Pad::Zero),
+        ("missing", Pad::Missing),
+        ("forward", Pad::Forward),
+        ("linear", Pad::Linear),
+    ];
+    let size = table.required("size", within(1, MAX_ROWS), "how many readings are kept, e.g. `size = 12`");
+    let span = table.optional("span", positive_ms);
+    let columns = columns(table, "columns");
+    let pad = table.or("pad", "none", choice(pads, &[]));
+    if let Some(list) = &columns {
+        check_names(table.notes, &list.value, &[]);
+        if list.value.is_empty() {
+            let help = "name at least one pointer, or leave `columns` out: then the module sees whole readings";
+            table.notes.error(&list.origin, "rows without columns show nothing", help);
+        }
+    }
+    if pad.value != Pad::None && !table.has("columns") {
+        let help = "add `columns = [\"/pointer\"]`, or remove `pad`: readings as they are cannot be filled up";
+        table.notes.missing(&pad.origin, "`pad` needs `columns`", help);
+    }
+    let plan = size.and_then(|size| {
+        let size = usize::try_from(size.value).ok()?;
+        let columns = columns.as_ref().map(|list| named(&list.value));
+        let span_ms = span.as_ref().map(|span| span.value);
+        Some(WindowPlan::Rows(RowsPlan { size, span_ms, columns, pad: pad.value }))
+    });
+    Window { plan: plan.unwrap_or(WindowPlan::Latest), span }
+}
+
+/// A bucket that is open at the start must be read from its beginning, and the one before it may be all there is.
+fn bucket(table: &Reader<'_>) -> Window {
+    let every = table.required("every", positive_ms, "the length of a bucket, e.g. `every = \"1s\"`");
+    let close_after_ms = table.optional("close_after", duration_ms).map(|after| after.value);
+    let Some(every) = every else { return Window::latest() };
+    let every_ms = every.value;
+    let reach_ms = every_ms.saturating_add(close_after_ms.unwrap_or(0).max(every_ms));
+    let plan = WindowPlan::Bucket(BucketPlan { every_ms, close_after_ms });
+    Window { plan, span: Some(Placed { value: reach_ms, origin: every.origin }) }
+}
+
 fn grid(table: &Reader<'_>, clock: &WallClock) -> Window {
     let fills =
         vec![("zero", Fill::Zero), ("missing", Fill::Missing), ("forward", Fill::Forward), ("linear", Fill::Linear)];
@@ -87,9 +125,13 @@ fn grid(table: &Reader<'_>, clock: &WallClock) -> Window {
     let fill = table.or("fill", "missing", choice(fills, &[]));
     let max_gap = table.optional("max_gap", positive_ms);
     let series = table.optional("series", list(pointer)).map_or_else(Vec::new, |series| series.value);
-    let values = columns(table, "values");
-    let totals = columns(table, "totals");
-    check_names(table, &values, &totals);
+    let values = columns(table, "values").map_or_else(Vec::new, |list| list.value);
+    let totals = columns(table, "totals").map_or_else(Vec::new, |list| list.value);
+    if !["values", "totals"].iter().any(|key| table.has(key)) {
+        let help = "add `values = [\"/pointer\"]`, one number per series, or `totals`, one per step";
+        table.notes.missing(&table.origin, "a grid needs `values` or `totals`", help);
+    }
+    check_names(table.notes, values.iter().chain(&totals), &TAKEN);
     let plan = step.zip(span.as_ref()).and_then(|(step, span)| {
         let (steps, len) = steps(table.notes, &step, span, clock)?;
         let max_gap_ms = max_gap.map(|gap| gap.value);
@@ -116,24 +158,19 @@ fn steps(notes: &Notes, step: &Placed<i64>, span: &Placed<i64>, clock: &WallCloc
 }
 
 /// The pointers of a list, each at its own place.
-fn columns(table: &Reader<'_>, key: &'static str) -> Vec<Placed<Pointer>> {
+fn columns(table: &Reader<'_>, key: &'static str) -> Option<Placed<Vec<Placed<Pointer>>>> {
     let placed = |node: &Node| pointer(node).map(|value| Placed { value, origin: node.origin.clone() });
-    table.optional(key, list(placed)).map_or_else(Vec::new, |list| list.value)
+    table.optional(key, list(placed))
 }
 
-/// A column is named by the last step of its pointer, so there must be one, and no two alike.
-fn check_names(table: &Reader<'_>, values: &[Placed<Pointer>], totals: &[Placed<Pointer>]) {
-    let notes = table.notes;
-    let written = |key: &str| table.entries().any(|(found, _)| found == key);
-    if values.is_empty() && totals.is_empty() && !(written("values") || written("totals")) {
-        let help = "add `values = [\"/pointer\"]`, one number per series, or `totals`, one per step";
-        notes.missing(&table.origin, "a grid needs `values` or `totals`", help);
-    }
+/// A column is named by the last step of its pointer, so there must be one, no two alike, and none of those that are
+/// `taken` by something else.
+fn check_names<'c>(notes: &Notes, columns: impl IntoIterator<Item = &'c Placed<Pointer>>, taken: &[&str]) {
     let mut names: Vec<&str> = Vec::new();
-    for column in values.iter().chain(totals) {
+    for column in columns {
         match column.value.name() {
-            None => notes.error(&column.origin, "the empty pointer names no column", "point at a number"),
-            Some(name) if TAKEN.contains(&name) => {
+            None => notes.error(&column.origin, "the empty pointer names no column", "point at a value"),
+            Some(name) if taken.contains(&name) => {
                 let message = format!("no column can be called `{name}`: the grid itself says something by that name");
                 notes.error(&column.origin, message, "rename the field where it is produced");
             }

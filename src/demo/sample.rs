@@ -49,7 +49,7 @@ impl Sample {
         Self {
             tally: service.pipeline().tally(),
             stations: census.stations,
-            complete: census.complete.get(module).copied().unwrap_or(0),
+            complete: census.modules.get(module).map_or(0, |module| module.complete),
             open_runs: census.open_runs,
             topics: topics.map(|(ix, health)| topic(health, ends.get(ix).map_or(&[], Vec::as_slice))).collect(),
         }

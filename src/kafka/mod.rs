@@ -19,7 +19,6 @@ mod ffi;
 mod health;
 mod intake;
 mod mailbox;
-mod merge;
 mod offsets;
 mod outbox;
 mod poll;

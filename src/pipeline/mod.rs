@@ -2,6 +2,7 @@
 //!
 //! Data flows one way: lane → `router` → shard → run → publisher. The one edge back is from a cut to a commit.
 
+mod alarms;
 mod checkpoint;
 mod counts;
 mod dead_letters;
@@ -20,11 +21,14 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use quorate_core::decode::Decoder;
 use quorate_core::fairness::Rounds;
+use quorate_core::ident::ModuleId;
 use quorate_core::plan::Plan;
 use quorate_core::progress::Progress;
-use quorate_core::shard::Shard;
+use quorate_core::provenance::{shard_of, station_hash};
+use quorate_core::shard::{Explanation, Shard};
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use alarms::AlarmLog;
 use checkpoint::{Checkpoint, Settler};
 pub use counts::{Counts, Tally};
 use lane::{LaneSender, lane};
@@ -33,7 +37,7 @@ pub use router::MAX_UNSETTLED;
 use router::{Lane, Router, ToRouter};
 pub use runs::RunSettings;
 use runs::Runs;
-pub use shard_task::Census;
+pub use shard_task::{Census, ModuleCensus};
 use shard_task::{ShardTask, ToShard};
 
 /// What a pipeline is told about itself.
@@ -158,6 +162,7 @@ impl Pipeline {
                 dead: dead.clone(),
                 clock: Arc::clone(&clock),
                 gauges,
+                alarms: AlarmLog::default(),
             };
             stages.push(Stage { name: format!("shard-{index}"), task: Box::pin(task.run()) });
         }
@@ -203,10 +208,18 @@ impl Handle {
             let Ok(census) = census.await else { continue };
             sum.stations += census.stations;
             sum.open_runs += census.open_runs;
-            sum.complete.resize(census.complete.len(), 0);
-            sum.complete.iter_mut().zip(&census.complete).for_each(|(sum, complete)| *sum += complete);
+            sum.modules.resize(census.modules.len(), ModuleCensus::default());
+            sum.modules.iter_mut().zip(&census.modules).for_each(|(sum, module)| sum.add(module));
         }
         sum
+    }
+
+    /// How a module stands with a station; none when the pipeline has ended.
+    pub async fn explain(&self, module: ModuleId, station: &str) -> Option<Explanation> {
+        let shard = &self.shards[shard_of(station_hash(station), self.shards.len())];
+        let (reply, explained) = oneshot::channel();
+        shard.send(ToShard::Explain { module, station: station.into(), reply }).await.ok()?;
+        explained.await.ok()
     }
 
     /// What may be committed at this moment, for partitions that are about to be taken away. Empty when the pipeline

@@ -11,13 +11,14 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use quorate_core::RunResult;
 use quorate_core::decode::Readings;
-use quorate_core::ident::{Millis, ModuleId, Offset, Partition, TopicId};
+use quorate_core::ident::{Millis, ModuleId, Offset, Partition, Station, TopicId};
 use quorate_core::plan::Plan;
 use quorate_core::progress::Progress;
 use quorate_core::record::RecordRow;
-use quorate_core::shard::{DeadReading, Mode, RunId, Shard};
+use quorate_core::shard::{DeadReading, Explanation, Mode, RunId, Shard};
 use tokio::sync::{mpsc, oneshot};
 
+use super::alarms::AlarmLog;
 use super::dead_letters::{DeadLetter, DeadLetterSender};
 use super::gauges::{Gauges, Unsettled};
 use super::ports::Clock;
@@ -39,6 +40,8 @@ pub(super) enum ToShard {
     Cut(oneshot::Sender<Unsettled>),
     /// How many stations are there, and how many complete?
     Census(oneshot::Sender<Census>),
+    /// Why is there a result for this station, or none?
+    Explain { module: ModuleId, station: Station, reply: oneshot::Sender<Explanation> },
     /// Take no more; answer once nothing is ready or in flight.
     Drain(oneshot::Sender<()>),
 }
@@ -86,10 +89,30 @@ impl Modes {
 pub struct Census {
     /// Known stations.
     pub stations: usize,
-    /// Complete ones, per module of the plan.
-    pub complete: Vec<usize>,
-    /// Runs that are delayed, ready or in flight.
+    /// How they stand, per module of the plan.
+    pub modules: Vec<ModuleCensus>,
+    /// Runs that are delayed, held, ready or in flight.
     pub open_runs: usize,
+}
+
+/// How stations stand with one module.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ModuleCensus {
+    /// Complete stations.
+    pub complete: usize,
+    /// Stations that have been incomplete for so long that an alarm is raised.
+    pub alarmed: usize,
+    /// Runs and buckets that were dropped because their station was incomplete.
+    pub skipped: u64,
+}
+
+impl ModuleCensus {
+    /// Adds what another shard says.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.complete += other.complete;
+        self.alarmed += other.alarmed;
+        self.skipped += other.skipped;
+    }
 }
 
 pub(super) struct ShardTask {
@@ -100,6 +123,7 @@ pub(super) struct ShardTask {
     pub(super) dead: DeadLetterSender,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) gauges: Gauges,
+    pub(super) alarms: AlarmLog,
 }
 
 /// Futures a shard waits for besides its inbox.
@@ -138,6 +162,7 @@ impl ShardTask {
                 Event::Ended(run, result) => self.shard.finish(run, result, self.clock.now()),
                 Event::Deadline => self.shard.handle_timeout(self.clock.now()),
             }
+            self.alarms.drain(&mut self.shard, self.clock.now());
             self.publish_gauges();
             self.ask_permits(&mut pending);
             self.report_drained(&mut pending);
@@ -152,6 +177,9 @@ impl ShardTask {
             // Whoever asked may have given up waiting.
             ToShard::Cut(reply) => drop(reply.send(self.shard.oldest_unsettled())),
             ToShard::Census(reply) => drop(reply.send(self.census())),
+            ToShard::Explain { module, station, reply } => {
+                drop(reply.send(self.shard.explain(module, station.as_str(), self.clock.now())));
+            }
             ToShard::Drain(reply) => pending.drained = Some(reply),
         }
     }
@@ -202,11 +230,19 @@ impl ShardTask {
         }
     }
 
+    fn module_census(&self, module: ModuleId, now: Millis) -> ModuleCensus {
+        ModuleCensus {
+            complete: self.shard.complete_stations(module, now),
+            alarmed: self.shard.alarmed_stations(module),
+            skipped: self.shard.skipped_runs(module),
+        }
+    }
+
     fn census(&self) -> Census {
         let now = self.clock.now();
         Census {
             stations: self.shard.stations(),
-            complete: self.plan.modules().map(|(module, _)| self.shard.complete_stations(module, now)).collect(),
+            modules: self.plan.modules().map(|(module, _)| self.module_census(module, now)).collect(),
             open_runs: self.shard.open_runs(),
         }
     }

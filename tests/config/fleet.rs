@@ -1,14 +1,19 @@
 //! The `config.toml` at the root of the repository.
 
 use quorate::config::{self, ConsumerMode, Purpose, Rehydrate, Sources};
-use quorate_core::plan::{Fill, Scope, Trigger, WindowPlan};
+use quorate_core::ident::ModuleId;
+use quorate_core::plan::{Fill, Scope, Source, Trigger, WindowPlan};
 
 use super::{MODULES, warnings};
 
 fn fleet(set: &[&str]) -> config::Loaded {
+    fleet_with(MODULES, set)
+}
+
+fn fleet_with(registry: &[(&str, &str)], set: &[&str]) -> config::Loaded {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml");
     let set = set.iter().map(|argument| (*argument).to_owned()).collect();
-    match config::load(Sources { path, env: [], set }, Purpose::service(MODULES)) {
+    match config::load(Sources { path, env: [], set }, Purpose::service(registry)) {
         Ok(loaded) => loaded,
         Err(report) => panic!("{report}"),
     }
@@ -61,4 +66,27 @@ fn all_thirteen_topics_are_consumed_once_the_probe_is_enabled() {
     assert!(loaded.settings.topics.iter().all(|topic| topic.quota == 200 && topic.provision.is_some()));
     let pv = loaded.settings.plan.topic_id("SCHEDULE-DEVICE-PV").expect("consumed");
     assert_eq!(loaded.settings.plan.topic(pv).records.len(), 2);
+}
+
+#[test]
+fn the_modules_behind_the_forecast_are_fed_with_it_once_they_are_enabled() {
+    let registry = [("load_prediction", "3"), ("operation_optimization", "1"), ("station_guidance", "1")];
+    let loaded = fleet_with(
+        &registry,
+        &["modules.operation_optimization.enabled=true", "modules.station_guidance.enabled=true"],
+    );
+    assert_eq!(warnings(&loaded), Vec::<&str>::new());
+    let plan = &loaded.settings.plan;
+    let names: Vec<_> = plan.modules.iter().map(|module| &*module.name).collect();
+    assert_eq!(names, ["load_prediction", "operation_optimization", "station_guidance"]);
+    let forecast = Source::Module(ModuleId(0));
+    let [_, optimization, guidance] = &plan.modules[..] else { panic!("three modules") };
+    let fed = optimization.requires.last().expect("inputs");
+    assert_eq!((&*fed.name, fed.source, fed.max_age_ms), ("load_prediction", forecast, Some(26 * 3_600_000)));
+    let Trigger::Changes { on: Some(on), min_interval_ms: 60_000 } = &optimization.trigger else { panic!("changes") };
+    assert!(on.len() == 3 && on[0] == forecast);
+    assert_eq!(guidance.requires.last().map(|input| input.source), Some(forecast));
+    let rating = plan.topic_id("MODULE-OUTPUT-EVALUATION-MODEL").expect("consumed");
+    assert_eq!(guidance.optional.last().map(|input| input.source), Some(Source::Topic(rating)));
+    assert!(matches!(plan.topic(rating).window, WindowPlan::Results));
 }

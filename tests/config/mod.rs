@@ -1,11 +1,15 @@
 //! What the cases share: loading text for a purpose and finding a problem by its words.
 
+mod advice;
 mod clients;
+mod dependencies;
 mod fleet;
+mod modules;
 mod overlay;
 mod problems;
 mod properties;
 mod secrets;
+mod subscriptions;
 mod topics;
 
 use quorate::config::{self, Loaded, Problem, Purpose, Report, Severity};

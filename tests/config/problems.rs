@@ -85,16 +85,6 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("[limits]\nrecord_bytes = '5 apples'", "`5 apples` is not a size", "MiB"),
     ("[log]\nformat = 'jsn'", "unknown value `jsn`", "`json`"),
     ("[stations]\nforget_after = '1d'", "`stations.forget_after` is not available in this version", ""),
-    (
-        "[topics.X]\nscope = 'global'\nwindow = { kind = 'rows', size = 6 }",
-        "window kind `rows` is not available in this version",
-        "",
-    ),
-    (
-        "[topics.X]\nscope = 'global'\nwindow = { kind = 'bucket', every = '1s' }",
-        "window kind `bucket` is not available in this version",
-        "",
-    ),
     ("[topics.X]\nscope = 'global'\non_recreate = 'halt'", "`halt` is not available in this version", ""),
     ("[topics.X]\nscope = 'global'\nprofile = 'task'", "`task` is not available in this version", "`catch_up`"),
     ("[topics.X]\nscope = 'global'\ngroup_id = 'x'", "cannot differ from topic to topic", "[kafka.consumer]"),
@@ -108,18 +98,19 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("[topics.'X Y']\nscope = 'global'", "is no topic name", ""),
     ("[topics.X]", "`topics.X.station` is missing", "scope"),
     ("[topics.X]\nstation = '/s'\nscope = 'global'", "exclude each other", ""),
-    ("[modules.digest]\nrequires = ['PARAM']\ntrigger = { every = '5m' }", "trigger `every` is not available", ""),
-    ("[modules.digest]\nrequires = ['PARAM']\ntrigger = { each = true }", "trigger `each` is not available", ""),
+    (
+        "[modules.digest]\nrequires = ['PARAM']\ntrigger = { each = true }",
+        "trigger `each` is not available",
+        "`{ every",
+    ),
     (
         "[modules.digest]\nrequires = ['PARAM']\ntrigger = { on = ['PARM'] }",
         "PARM is no input of module `digest`",
         "`PARAM`",
     ),
     ("[modules.digest]\nrequires = ['PARAM']\ntrigger = { on = [] }", "never makes a module due", ""),
-    ("[modules.digest]\nrequires = ['PARAM']\ndepends_on = ['probe']", "`depends_on` is not available", "`requires`"),
     ("[modules.digest]\nrequires = ['PARAM']\nmax_pending = 5", "`max_pending` is not available", ""),
     ("[modules.digest]\nrequires = ['PARAM']\non_failure = 'halt'", "`halt` is not available in this version", ""),
-    ("[modules.digest]\nrequires = ['PARAM']\nincomplete = { then = 'partial' }", "`partial` is not available", ""),
     (
         "[modules.digest]\nrequires = ['PARAM']\nretry = { backoff = '1m' }",
         "`backoff` is longer than `max_backoff`",
@@ -133,7 +124,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("[modules.digest]\nrequires = ['PARAM', { topic = 'PARAM' }]", "names PARAM twice", "keep one"),
     ("[modules.digest]\nrequires = ['PARAM']\noutput_topic = 'PARAM'", "needs its own results", ""),
     ("[modules.digst]\nrequires = ['PARAM']", "there is no module `digst`", "`digest`"),
-    ("[modules.digest]\nenabled = true", "names no topics", "requires"),
+    ("[modules.digest]\nenabled = true", "names no inputs", "requires"),
     ("[dead_letter]\ntopic = 'PARAM'", "takes the dead letters", ""),
     ("[state]\nmod = 'local'", "unknown key `state.mod`", "`mode`"),
     ("[http]\nlisten_on = 'x'", "unknown key `http.listen_on`", ""),
@@ -153,7 +144,6 @@ const SUSPICIOUS: &[(&str, &str)] = &[
     ("[state]\nmode = 'local'\ndir = 'state'\ndelivery = 'at_least_once'", "[state] is not active in this version"),
     ("[http]\nlisten = '127.0.0.1:8088'\ntoken = { env = 'UNSET' }", "[http] is not active in this version"),
     ("[control]\ntopic = 'base-control'", "[control] is not active in this version"),
-    ("[modules.digest]\nrequires = ['PARAM']\nincomplete = { after = '10m', then = 'wait' }", "alarm"),
     (
         "[topics.X]\nscope = 'global'\nexpect = '1h'\nwindow = { kind = 'per_key', key = '/k', expire = '1m' }",
         "`expire` of X is shorter than `expect`",
@@ -180,16 +170,6 @@ fn what_is_suspicious_is_warned_about() {
 #[test]
 fn the_small_configuration_of_these_tests_has_nothing_wrong() {
     assert!(good(SMALL).warnings.is_empty());
-}
-
-#[test]
-fn modules_that_wait_for_each_other_are_refused() {
-    let ring = "[topics.MODULE-OUTPUT-DIGEST]\nstation = '/station_id'\n[topics.MODULE-OUTPUT-LOAD-PREDICTION]\n\
-                station = '/station_id'\n[modules.digest]\nrequires = ['MODULE-OUTPUT-LOAD-PREDICTION']\n\
-                [modules.load_prediction]\nrequires = ['MODULE-OUTPUT-DIGEST']";
-    let report = bad(&small_and(ring));
-    only(&report, "module `digest` needs its own results");
-    only(&report, "module `load_prediction` needs its own results");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The whole service in memory: real pipeline, real core, virtual time, scripted consumers, faults injected through the
 //! traits that production uses.
 
+mod assembly;
 mod failures;
 mod fairness;
 mod loading;

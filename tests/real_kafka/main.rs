@@ -13,6 +13,7 @@ mod outage;
 mod place;
 mod process;
 mod rebalance;
+mod recording;
 mod restart;
 mod results;
 mod running;

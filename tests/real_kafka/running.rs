@@ -90,7 +90,7 @@ impl Running {
     /// Complete stations of the plan's first module.
     pub fn complete(&self) -> usize {
         let runtime = self.runtime.as_ref().expect("the runtime lives as long as the service");
-        runtime.block_on(self.service().pipeline().census()).complete[0]
+        runtime.block_on(self.service().pipeline().census()).modules[0].complete
     }
 
     /// Drains it; no stage may have panicked.

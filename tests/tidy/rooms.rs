@@ -38,8 +38,19 @@ const HOMES: [(&str, &[&str]); 9] = [
     ("augurs", &["modules"]),
 ];
 
-/// What the core is made of. Nothing here does IO, keeps time or makes threads.
-const OF_THE_CORE: [&str; 7] = ["async-trait", "hashbrown", "jiff", "serde", "serde_json", "thiserror", "xxhash-rust"];
+/// What the core is made of. Nothing here does IO, keeps time or makes threads. Arrow's arrays are there for those who
+/// ask for them with a feature: a module can be given its columns in them, and only the contract can build them.
+const OF_THE_CORE: [&str; 9] = [
+    "arrow-array",
+    "arrow-schema",
+    "async-trait",
+    "hashbrown",
+    "jiff",
+    "serde",
+    "serde_json",
+    "thiserror",
+    "xxhash-rust",
+];
 
 /// What a module author sees of the core.
 const OF_A_MODULE: [&str; 2] = ["contract", "ident"];

@@ -1,7 +1,16 @@
 //! What a module author reads: the [`Module`] trait, what it is given, what it gives back, what its errors mean.
 //! Nothing here knows where inputs come from or where results go.
 
+#[cfg(feature = "arrow")]
+mod arrow;
+mod bucket;
+mod chunk;
+mod column;
+mod columns;
+mod grid;
 mod input;
+mod reading;
+mod scalar;
 mod value;
 
 use std::fmt;
@@ -9,8 +18,17 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::Serialize;
 
+pub use bucket::Bucket;
+pub(crate) use chunk::{Chunk, make_room};
+pub use column::Column;
+pub(crate) use column::Piece;
+pub use columns::Columns;
+pub(crate) use columns::Times;
+pub use grid::Grid;
 pub use input::{InputHash, LineageRange, ModuleInput, Quality, Status, TopicInput};
-pub use value::{Bucket, Column, Grid, Reading, Value};
+pub use reading::Reading;
+pub use scalar::Scalar;
+pub use value::Value;
 
 /// A model that is called with one station's complete input.
 ///

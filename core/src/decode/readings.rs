@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::Reason;
+pub use crate::contract::Scalar;
 use crate::ident::Millis;
 use crate::record::{RecordBatch, RecordRow};
 
@@ -94,19 +95,6 @@ pub enum Body<'a> {
         /// JSON text of the envelope, or of the element of an older list, as received.
         text: &'a str,
     },
-}
-
-/// One value of a column.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Scalar<'a> {
-    /// JSON null: a gap.
-    Null,
-    /// True or false.
-    Bool(bool),
-    /// A number.
-    Number(f64),
-    /// A string.
-    Text(&'a str),
 }
 
 /// The values of one reading, in the order of the plan's columns.

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::run::Pending;
+use super::run::{Pending, Phase};
 use super::{DeadReading, Mode, Shard};
 use crate::decode::{Body, Reason};
 use crate::ident::{Millis, TopicId};
@@ -12,8 +12,8 @@ use crate::window::{Arriving, Closing, Taken, Window};
 /// Whose a window is: one station's, or (none) every station's.
 pub(super) type Whose = Option<u32>;
 
-/// Closed buckets that one module may still have to see of one station. A station that stays incomplete for longer
-/// loses the oldest, counted.
+/// Closed buckets that are kept for one module of one station that is incomplete. One that stays so for longer loses the
+/// oldest, counted.
 const PENDING: usize = 1_000;
 
 impl Shard {
@@ -50,8 +50,8 @@ impl Shard {
             of.closing.push(Reverse((deadline, whose)));
         }
         let closed = buckets.close_earlier(&closer);
-        live.into_iter().for_each(|origin| self.due.hold(origin));
-        released.into_iter().for_each(|origin| self.due.settled(origin));
+        self.due.keep(live);
+        self.due.handed_over(released);
         self.note_window(whose, topic);
         let any = !closed.is_empty();
         self.hand_over(whose, topic, closed) || (any && mode == Mode::Load)
@@ -112,21 +112,22 @@ impl Shard {
     fn hand_over(&mut self, whose: Whose, topic: TopicId, closed: Vec<Closing>) -> bool {
         let mut any = false;
         for Closing { bucket, owed } in closed {
-            let Some(origin) = owed else { continue };
+            if owed.is_none() {
+                continue;
+            }
             any = true;
             for station in self.stations_of(whose) {
                 for &(module, _) in self.topics[topic.ix()].readers.iter().filter(|(_, triggers)| *triggers) {
                     let state = &mut self.stations[station as usize];
-                    let run = &mut state.runs[module.ix()];
-                    run.pending.push_back(Pending { topic, bucket: bucket.clone(), owed });
-                    self.due.hold(origin);
-                    if run.pending.len() > PENDING {
+                    self.due.keep_bucket(state, module, Pending { topic, bucket: bucket.clone(), owed });
+                    let run = &state.runs[module.ix()];
+                    if run.phase == Phase::Idle && run.pending.len() > PENDING {
                         self.due.drop_bucket(state, module);
                         self.modules[module.ix()].skipped += 1;
                     }
                 }
             }
-            self.due.settled(origin);
+            self.due.handed_over(owed);
         }
         any
     }

@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
 use super::Mode;
-use super::run::{Pending, Phase, RunId};
+use super::run::{Pending, Phase, Run, RunId};
 use super::station::StationState;
 use crate::ident::{Millis, ModuleId, Offset, Partition, TopicId};
 use crate::provenance::Origin;
@@ -23,9 +23,32 @@ pub(super) struct DueRuns {
     ready: Vec<BinaryHeap<Reverse<(u64, u32)>>>,
     /// Delayed and held runs by the moment they become ready. A run that moved on leaves its entry behind.
     timed: BinaryHeap<Reverse<(Millis, u64, u32, ModuleId)>>,
-    /// Per topic the records that are unsettled, and on account of how many runs.
-    unsettled: Vec<HashMap<(Partition, Offset), u32>>,
+    /// Per topic the records that are unsettled on account of runs.
+    owed: Vec<Reasons>,
+    /// Likewise on account of buckets that were not handed over yet.
+    kept: Vec<Reasons>,
+    /// Per topic the closed buckets that wait for nothing but their module.
+    backlog: Vec<usize>,
     open: usize,
+}
+
+/// Records that are unsettled, each with how many reasons there are.
+#[derive(Debug, Default)]
+struct Reasons(HashMap<(Partition, Offset), u32>);
+
+impl Reasons {
+    fn add(&mut self, origin: Origin) {
+        *self.0.entry((origin.partition, origin.offset)).or_insert(0) += 1;
+    }
+
+    fn remove(&mut self, origin: Origin) {
+        if let Entry::Occupied(mut reasons) = self.0.entry((origin.partition, origin.offset)) {
+            *reasons.get_mut() -= 1;
+            if *reasons.get() == 0 {
+                reasons.remove();
+            }
+        }
+    }
 }
 
 impl DueRuns {
@@ -33,7 +56,9 @@ impl DueRuns {
         Self {
             ready: (0..modules).map(|_| BinaryHeap::new()).collect(),
             timed: BinaryHeap::new(),
-            unsettled: (0..topics).map(|_| HashMap::new()).collect(),
+            owed: (0..topics).map(|_| Reasons::default()).collect(),
+            kept: (0..topics).map(|_| Reasons::default()).collect(),
+            backlog: vec![0; topics],
             open: 0,
         }
     }
@@ -49,7 +74,7 @@ impl DueRuns {
 
     /// Lets `origin` stay unsettled on account of this run, in place of the record that did so before.
     pub(super) fn owe(&mut self, state: &mut StationState, module: ModuleId, origin: Origin) {
-        self.hold(origin);
+        self.owed[origin.topic.ix()].add(origin);
         if let Some(before) = state.runs[module.ix()].owed.replace(origin) {
             self.settled(before);
         }
@@ -84,6 +109,7 @@ impl DueRuns {
                 self.ready[module.ix()].push(Reverse((turn, station)));
             }
         }
+        self.count_backlog(run);
     }
 
     /// The run does not take place: nothing is due, so no record is unsettled on that account.
@@ -92,15 +118,24 @@ impl DueRuns {
         self.open -= usize::from(run.phase != Phase::Idle);
         run.phase = Phase::Idle;
         run.until = None;
+        self.count_backlog(run);
         self.forgive(state, module);
+    }
+
+    /// A closed bucket is to be handed over.
+    pub(super) fn keep_bucket(&mut self, state: &mut StationState, module: ModuleId, bucket: Pending) {
+        self.keep(bucket.owed);
+        let run = &mut state.runs[module.ix()];
+        run.pending.push_back(bucket);
+        self.count_backlog(run);
     }
 
     /// Lets the oldest bucket that is to be handed over go.
     pub(super) fn drop_bucket(&mut self, state: &mut StationState, module: ModuleId) -> bool {
-        let Some(dropped) = state.runs[module.ix()].pending.pop_front() else { return false };
-        if let Some(origin) = dropped.owed {
-            self.settled(origin);
-        }
+        let run = &mut state.runs[module.ix()];
+        let Some(dropped) = run.pending.pop_front() else { return false };
+        self.count_backlog(run);
+        self.handed_over(dropped.owed);
         true
     }
 
@@ -150,22 +185,25 @@ impl DueRuns {
         run.changed = false;
         run.last_at = Some(now);
         let bucket = run.pending.pop_front();
-        run.running = [run.owed.take(), bucket.as_ref().and_then(|pending| pending.owed)];
+        run.running = (run.owed.take(), bucket.as_ref().and_then(|pending| pending.owed));
+        self.count_backlog(run);
         (RunId { station, module }, bucket)
     }
 
-    /// A run ended. The records that it was owed to are settled once the caller says so.
-    pub(super) fn end(&mut self, state: &mut StationState, id: RunId) -> [Option<Origin>; 2] {
+    /// A run ended: the record that it was owed to, and the one its bucket stood for. They are settled once the caller
+    /// says so.
+    pub(super) fn end(&mut self, state: &mut StationState, id: RunId) -> (Option<Origin>, Option<Origin>) {
         let run = &mut state.runs[id.module.ix()];
         run.phase = Phase::Idle;
         self.open -= 1;
+        self.count_backlog(run);
         std::mem::take(&mut run.running)
     }
 
     pub(super) fn oldest_unsettled(&self) -> std::collections::HashMap<(TopicId, Partition), Offset> {
         let mut oldest = std::collections::HashMap::new();
-        for (topic, records) in (0..).map(TopicId).zip(&self.unsettled) {
-            for &(partition, offset) in records.keys() {
+        for (topic, records) in (0..).map(TopicId).zip(&self.owed).chain((0..).map(TopicId).zip(&self.kept)) {
+            for &(partition, offset) in records.0.keys() {
                 let lowest = oldest.entry((topic, partition)).or_insert(offset);
                 *lowest = offset.min(*lowest);
             }
@@ -173,8 +211,10 @@ impl DueRuns {
         oldest
     }
 
+    /// Records and buckets of a topic that wait for modules. What else is unsettled waits for records: holding the
+    /// topic back on its account would hold it back for ever.
     pub(super) fn unsettled_records(&self, topic: TopicId) -> usize {
-        self.unsettled[topic.ix()].len()
+        self.owed[topic.ix()].0.len() + self.backlog[topic.ix()]
     }
 
     /// Runs that are not idle.
@@ -182,19 +222,29 @@ impl DueRuns {
         self.open
     }
 
-    /// One more reason for a record to be unsettled.
-    pub(super) fn hold(&mut self, origin: Origin) {
-        *self.unsettled[origin.topic.ix()].entry((origin.partition, origin.offset)).or_insert(0) += 1;
+    /// A record that was owed is settled on account of one run.
+    pub(super) fn settled(&mut self, origin: Origin) {
+        self.owed[origin.topic.ix()].remove(origin);
     }
 
-    /// One reason less.
-    pub(super) fn settled(&mut self, origin: Origin) {
-        let records = &mut self.unsettled[origin.topic.ix()];
-        if let Entry::Occupied(mut reasons) = records.entry((origin.partition, origin.offset)) {
-            *reasons.get_mut() -= 1;
-            if *reasons.get() == 0 {
-                reasons.remove();
-            }
-        }
+    /// Lets a record stay unsettled on account of a bucket.
+    pub(super) fn keep(&mut self, origin: Option<Origin>) {
+        origin.into_iter().for_each(|origin| self.kept[origin.topic.ix()].add(origin));
+    }
+
+    /// The bucket that a record stood for was handed over, or stands for another one.
+    pub(super) fn handed_over(&mut self, origin: Option<Origin>) {
+        origin.into_iter().for_each(|origin| self.kept[origin.topic.ix()].remove(origin));
+    }
+
+    /// Buckets count as backlog while their run is due; those of an incomplete station wait for something else. Nearly
+    /// all modules take buckets of one topic, so that of the oldest stands for all.
+    fn count_backlog(&mut self, run: &mut Run) {
+        let (topic, before) = run.backlog;
+        self.backlog[topic.ix()] -= before;
+        let topic = run.pending.front().map_or(topic, |oldest| oldest.topic);
+        let now = if run.phase == Phase::Idle { 0 } else { run.pending.len() };
+        self.backlog[topic.ix()] += now;
+        run.backlog = (topic, now);
     }
 }

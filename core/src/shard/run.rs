@@ -30,8 +30,10 @@ pub(super) struct Run {
     pub(super) until: Option<Millis>,
     /// Its place in the order in which stations were named.
     pub(super) turn: u64,
-    /// The records that the invocation in flight is owed to.
-    pub(super) running: [Option<Origin>; 2],
+    /// The records that the invocation in flight is owed to: by its changes, and by its bucket.
+    pub(super) running: (Option<Origin>, Option<Origin>),
+    /// How many of the pending buckets are counted as backlog, and of which topic.
+    pub(super) backlog: (TopicId, usize),
     pub(super) last_at: Option<Millis>,
     pub(super) watch: Watch,
 }

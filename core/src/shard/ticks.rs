@@ -25,16 +25,24 @@ impl Shard {
         self.modules.iter().filter_map(|module| module.next_tick).min()
     }
 
-    /// Makes due what time makes due at `now`. What was missed meanwhile is not made up for.
+    /// Makes due what time makes due at `now`, station by station. What was missed meanwhile is not made up for.
     pub(super) fn tick(&mut self, now: Millis) {
-        for module in (0..).map(ModuleId).take(self.modules.len()) {
-            let Trigger::Every { interval_ms } = self.plan.module(module).trigger else { continue };
-            if self.modules[module.ix()].next_tick.is_none_or(|tick| tick > now) {
-                continue;
+        let mut due = Vec::new();
+        for (id, plan) in (0..).map(ModuleId).zip(&self.plan.modules) {
+            let state = &mut self.modules[id.ix()];
+            if let Trigger::Every { interval_ms } = plan.trigger
+                && state.next_tick.is_some_and(|tick| tick <= now)
+            {
+                state.next_tick = Some(after(now, interval_ms));
+                due.push(id);
             }
-            self.modules[module.ix()].next_tick = Some(after(now, interval_ms));
-            for station in 0..self.station_count() {
-                self.turn += 1;
+        }
+        if due.is_empty() {
+            return;
+        }
+        for station in 0..self.station_count() {
+            self.turn += 1;
+            for &module in &due {
                 let run = &mut self.stations[station as usize].runs[module.ix()];
                 run.changed = true;
                 if run.phase == Phase::Idle {

@@ -47,11 +47,12 @@ impl Shard {
         let RunId { station, module } = run;
         let state = &mut self.stations[station as usize];
         self.turn = state.runs[module.ix()].turn;
-        let owed = self.due.end(state, run);
+        let (owed, bucket) = self.due.end(state, run);
         let changed = result.is_some_and(|result| self.hand_on(station, module, result));
         // Dependents owe the records of this run before it lets go of them.
-        self.wake_dependents(station, module, changed, owed[0].or(owed[1]), now);
-        owed.into_iter().flatten().for_each(|origin| self.due.settled(origin));
+        self.wake_dependents(station, module, changed, owed.or(bucket), now);
+        owed.into_iter().for_each(|origin| self.due.settled(origin));
+        self.due.handed_over(bucket);
         self.consider(station, module, None, now);
     }
 

@@ -6,6 +6,7 @@ mod grid;
 mod latest;
 mod per_key;
 mod results;
+mod rows;
 mod state;
 mod text;
 
@@ -21,7 +22,11 @@ use latest::Latest;
 use per_key::PerKey;
 pub(crate) use results::Results;
 pub use results::RunResult;
-pub use state::{BucketState, EntryState, GridCellState, GridReadingState, ResultState, WindowState};
+use rows::Rows;
+pub use state::{
+    BucketState, EntryState, GridCellState, GridReadingState, ResultState, RowsColumnState, RowsContentState,
+    RowsState, WindowState,
+};
 use text::Projection;
 
 /// What windows of one topic share: what its readings hash with, what is kept of them, how its steps are labelled.
@@ -49,6 +54,7 @@ pub(crate) enum Window {
     Grid(Box<GridWindow>),
     Buckets(Box<Buckets>),
     Results(Results),
+    Rows(Box<Rows>),
 }
 
 /// A window as a module sees it.
@@ -71,9 +77,10 @@ impl TopicWindows {
     /// An empty window of this topic.
     pub(crate) fn empty(&self) -> Window {
         match self.plan {
-            WindowPlan::Latest | WindowPlan::Rows(_) => Window::Latest(Latest::default()),
+            WindowPlan::Latest => Window::Latest(Latest::default()),
             WindowPlan::PerKey { .. } => Window::PerKey(PerKey::default()),
             WindowPlan::Grid(_) => Window::Grid(Box::default()),
+            WindowPlan::Rows(_) => Window::Rows(Box::default()),
             WindowPlan::Bucket(_) => Window::Buckets(Box::default()),
             WindowPlan::Results => Window::Results(Results::default()),
         }
@@ -119,6 +126,9 @@ impl Window {
             (Self::Results(results), Body::Result { hash, text }, _) => {
                 results.apply(reading.time, reading.origin, hash, text)
             }
+            (Self::Rows(rows), body, WindowPlan::Rows(plan)) => {
+                rows.apply(plan, &topic.seed, reading.time, reading.origin, body)
+            }
             _ => false,
         }
     }
@@ -155,6 +165,9 @@ impl Window {
                 }
             }
             (Self::Results(results), WindowState::Results(state), _) => results.restore(state),
+            (Self::Rows(rows), WindowState::Rows(parts), WindowPlan::Rows(plan)) => {
+                parts.iter().for_each(|part| rows.restore(plan, &topic.seed, part));
+            }
             _ => {}
         }
     }
@@ -167,6 +180,7 @@ impl Window {
             Self::Grid(grid) => grid.newest().is_none(),
             Self::Buckets(buckets) => buckets.is_empty(),
             Self::Results(results) => results.newest().is_none(),
+            Self::Rows(rows) => rows.is_empty(),
         }
     }
 
@@ -178,6 +192,7 @@ impl Window {
             Self::Grid(grid) => grid.newest(),
             Self::Buckets(buckets) => buckets.newest().map(|closed| closed.to()),
             Self::Results(results) => results.newest(),
+            Self::Rows(rows) => rows.newest(),
         }
     }
 
@@ -195,10 +210,15 @@ impl Window {
                 buckets.newest().map_or(View { value: Value::Missing, sum: 0 }, |closed| closed.view())
             }
             Self::Results(results) => results.view(Some(&topic.seed)),
+            Self::Rows(rows) => match &topic.plan {
+                WindowPlan::Rows(plan) => rows.view(plan, &topic.projection),
+                _ => View { value: Value::Missing, sum: 0 },
+            },
         }
     }
 
-    /// Calls `visit` with the provenance of each reading that the window's value is made of.
+    /// Calls `visit` with the provenances of readings that the window's value is made of: at least with the lowest and
+    /// the highest offset of each partition.
     pub(crate) fn origins(&self, visit: &mut dyn FnMut(&Provenance)) {
         match self {
             Self::Latest(latest) => latest.origins(visit),
@@ -206,6 +226,7 @@ impl Window {
             Self::Grid(grid) => grid.origins(visit),
             Self::Buckets(buckets) => buckets.newest().into_iter().for_each(|closed| closed.origins(visit)),
             Self::Results(results) => results.origins(visit),
+            Self::Rows(rows) => rows.origins(visit),
         }
     }
 }

@@ -19,6 +19,8 @@ pub enum WindowState {
     Buckets(BucketState),
     /// The newest result of a module.
     Results(ResultState),
+    /// The rows of a `rows` window, in parts that follow one another.
+    Rows(Vec<RowsState>),
 }
 
 /// One reading that is kept as text.
@@ -80,6 +82,37 @@ pub struct GridCellState {
     pub values: Vec<f64>,
 }
 
+/// Some rows of a window, oldest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowsState {
+    /// Event time of each row.
+    pub times: Vec<Millis>,
+    /// Where each row came from.
+    pub origins: Vec<Provenance>,
+    /// What is kept of each row.
+    pub content: RowsContentState,
+}
+
+/// What is kept of some rows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RowsContentState {
+    /// The JSON of each reading.
+    Texts(Vec<String>),
+    /// The values, in the order of the plan's columns.
+    Columns(Vec<RowsColumnState>),
+}
+
+/// One column of some rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RowsColumnState {
+    /// One number per row; NaN for a gap and for what is no number.
+    pub numbers: Vec<f64>,
+    /// The rows that are true or false, in order.
+    pub bools: Vec<(u32, bool)>,
+    /// The rows that are strings, in order.
+    pub texts: Vec<(u32, String)>,
+}
+
 impl Window {
     /// The window's content; none when it is empty.
     pub(crate) fn state(&self) -> Option<WindowState> {
@@ -89,6 +122,7 @@ impl Window {
             Self::Buckets(buckets) => buckets.state().map(WindowState::Buckets),
             Self::Results(results) => results.state().map(WindowState::Results),
             Self::Grid(grid) => Some(grid.state()).filter(|state| !state.is_empty()).map(WindowState::Grid),
+            Self::Rows(rows) => Some(rows.state()).filter(|state| !state.is_empty()).map(WindowState::Rows),
         }
     }
 }

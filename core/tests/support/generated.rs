@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use quorate_core::contract::ModuleInput;
 use quorate_core::ident::Millis;
-use quorate_core::plan::{Fill, Plan};
+use quorate_core::plan::{Fill, Pad, Plan};
 use quorate_core::provenance::shard_of;
 use quorate_core::shard::Mode;
 use serde_json::{Value, json};
@@ -16,6 +16,8 @@ use super::{Grid, HOUR, SECOND, T0, Topic, module, plan, topic};
 pub const STATIONS: u8 = 3;
 /// Steps of the grid.
 pub const STEPS: usize = 4;
+/// Columns of rows: a moment, a string, a number or null.
+pub const COLUMNS: [&str; 3] = ["/at", "/k", "/t"];
 
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -105,6 +107,11 @@ pub fn kinds() -> Vec<(&'static str, Topic)> {
         ("latest, global", data().global()),
         ("per_key", data().per_key("/k", None)),
         ("per_key, expiring", data().per_key("/k", Some(2 * HOUR))),
+        ("rows", data().rows(4, None)),
+        ("rows, projected, of a span", data().rows(100, Some(2 * HOUR)).fields(&["/n/0", "/t"])),
+        ("rows, columns", data().columns(5, None, &COLUMNS, Pad::None)),
+        ("rows, columns, padded", data().columns(6, Some(3 * HOUR), &COLUMNS, Pad::Forward)),
+        ("rows, columns, global", data().columns(20, None, &COLUMNS, Pad::Linear).global()),
         ("grid, zero", grid(Fill::Zero, None)),
         ("grid, missing", grid(Fill::Missing, None)),
         ("grid, forward", grid(Fill::Forward, Some(HOUR))),

@@ -12,8 +12,9 @@ pub mod within;
 use std::sync::Arc;
 
 use quorate_core::plan::{
-    BucketPlan, Column, Fill, GridPlan, IncompletePlan, InputPlan, Limits, ModulePlan, OnNull, Plan, Pointer,
-    RecordsPointer, Scope, Source, StationLimits, Steps, Then, TimeField, TopicPlan, Trigger, WallClock, WindowPlan,
+    BucketPlan, Column, Fill, GridPlan, IncompletePlan, InputPlan, Limits, ModulePlan, OnNull, Pad, Plan, Pointer,
+    RecordsPointer, RowsPlan, Scope, Source, StationLimits, Steps, Then, TimeField, TopicPlan, Trigger, WallClock,
+    WindowPlan,
 };
 
 /// 2025-11-04 11:05:00 in Shanghai: the moment at which the acceptance cases begin.
@@ -122,6 +123,19 @@ impl Topic {
 
     pub fn grid(mut self, grid: Grid) -> Self {
         self.grid = Some(grid);
+        self
+    }
+
+    /// The last `size` readings, as they are.
+    pub fn rows(mut self, size: usize, span_ms: Option<i64>) -> Self {
+        self.plan.window = WindowPlan::Rows(RowsPlan { size, span_ms, columns: None, pad: Pad::None });
+        self
+    }
+
+    /// The same column by column.
+    pub fn columns(mut self, size: usize, span_ms: Option<i64>, columns: &[&str], pad: Pad) -> Self {
+        let columns = Some(columns.iter().map(|at| column(at)).collect());
+        self.plan.window = WindowPlan::Rows(RowsPlan { size, span_ms, columns, pad });
         self
     }
 

@@ -127,7 +127,7 @@ mod tests {
     use quorate_core::contract::Value;
 
     use super::*;
-    use crate::testbed::{column, hourly_grid, total};
+    use crate::testing::{column, hourly_grid, total};
 
     /// 2025-11-04 16:00 UTC, midnight in Shanghai.
     const MIDNIGHT: Millis = Millis(1_762_272_000_000);

@@ -24,10 +24,12 @@ mod naive;
 
 use async_trait::async_trait;
 use jiff::civil::DateTime;
-use quorate_core::contract::{Module, ModuleError, ModuleInput, Output, Reading, Value};
+use quorate_core::contract::{Module, ModuleError, ModuleInput, Output, Reading};
 use quorate_core::ident::Millis;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
+use crate::forecast::{as_printed_in_grids, to_watts};
+use crate::latest::latest;
 use day_type::{DayType, DayTypes};
 use history::History;
 
@@ -139,30 +141,6 @@ fn predict(input: &ModuleInput) -> Result<Prediction, ModuleError> {
         calendar_ignored: days.ignored,
         clock: if history.utc { "utc" } else { "local" },
     })
-}
-
-/// The newest reading of a topic that may be absent, from the configuration or from the input.
-fn latest<T>(
-    input: &ModuleInput,
-    topic: &str,
-    parse: impl FnOnce(&Reading) -> Result<T, ModuleError>,
-) -> Result<Option<T>, ModuleError> {
-    match input.topic(topic).map(|topic| &topic.value) {
-        Err(_) | Ok(Value::Missing) => Ok(None),
-        Ok(value) => {
-            let parsed = value.reading().and_then(parse);
-            parsed.map(Some).map_err(|e| ModuleError::rejected(format!("{topic}: {e}")))
-        }
-    }
-}
-
-/// To three decimals of a kilowatt: more is noise. Never minus zero.
-fn to_watts(kw: f64) -> f64 {
-    (kw * 1000.0).round() / 1000.0 + 0.0
-}
-
-fn as_printed_in_grids<S: Serializer>(time: &DateTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&time.strftime("%Y-%m-%d %H:%M:%S"))
 }
 
 #[cfg(test)]

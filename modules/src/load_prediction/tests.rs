@@ -1,12 +1,12 @@
 //! `load_prediction` as the service calls it: grid in, JSON out, on a synthetic fleet.
 
 use jiff::civil::{Date, date};
-use quorate_core::contract::ModuleInput;
+use quorate_core::contract::{ModuleInput, Value};
 use serde_json::Value as Json;
 
 use super::history::Hour;
 use super::*;
-use crate::testbed::{InputBuilder, call, column, hourly_grid, reading};
+use crate::testing::{InputBuilder, call, column, hourly_grid, reading};
 
 const WEEK: usize = 168;
 const GUNS: [&str; 3] = ["01", "02", "05"];

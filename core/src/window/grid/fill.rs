@@ -41,7 +41,7 @@ fn between(values: &mut [f64], left: usize, right: usize, fill: Fill) {
 }
 
 /// The value at `part` of the way. The distance of two finite numbers need not be finite; the value between them is.
-fn between_at(from: f64, to: f64, part: f64) -> f64 {
+pub(in super::super) fn between_at(from: f64, to: f64, part: f64) -> f64 {
     let way = to - from;
     if way.is_finite() { from + way * part } else { from * (1.0 - part) + to * part }
 }

@@ -13,6 +13,7 @@ use hashbrown::HashMap;
 use crate::ident::Millis;
 use crate::plan::GridPlan;
 use crate::provenance::Provenance;
+pub(super) use fill::between_at;
 use row::{Claim, Row};
 pub(super) use view::GridTimes;
 

@@ -83,14 +83,14 @@ impl GridWindow {
                 data[step * wide + place] = *value;
             }
         }
-        Column::new(Arc::clone(&plan.values[column].name), false, observed, data.into())
+        Column::new(Arc::clone(&plan.values[column].name), false, observed, data)
     }
 
     fn total(&self, plan: &GridPlan, column: usize) -> Column {
         let mut data: Vec<f64> = self.rows.iter().map(|row| row.total(column)).collect();
         let observed = data.iter().filter(|value| !value.is_nan()).count();
         fill(&mut data, plan.fill, max_gap(plan));
-        Column::new(Arc::clone(&plan.totals[column].name), true, observed, data.into())
+        Column::new(Arc::clone(&plan.totals[column].name), true, observed, data)
     }
 
     fn sum(&self, seed: &TopicSeed) -> u128 {

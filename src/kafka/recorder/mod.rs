@@ -1,12 +1,16 @@
 //! Reads partitions by plain assignment and hands their records on in an order that suits a replay. Joins no group,
 //! commits nothing, holds one record per partition besides what the client prefetches.
 
+mod merge;
+mod reach;
+mod request;
+
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use quorate_core::ident::{Millis, NextOffset, Offset, Partition};
+use quorate_core::ident::{NextOffset, Offset, Partition};
 use quorate_core::replay::RecordedRecord;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -14,12 +18,12 @@ use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
-use rdkafka::topic_partition_list::Offset as Place;
+
+pub use request::{RecordFrom, RecordSink, RecordUntil, Recorded, RecorderError, RecorderSetup};
 
 use super::errors::{KafkaRoomError, Trouble, TroubleKind};
-use super::merge::{Merge, Next};
 use super::{client, clock, offsets, threads};
-use crate::config::Properties;
+use merge::{Merge, Next};
 
 /// How soon the thread notices that it is to end.
 const TURN: Duration = Duration::from_millis(50);
@@ -27,8 +31,6 @@ const TURN: Duration = Duration::from_millis(50);
 const IDLE: Duration = Duration::from_millis(20);
 /// Records between two looks at the partitions that had come to their end.
 const SWEEP_EVERY: u64 = 64;
-/// The longest wait for one answer about positions.
-const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// What the client may prefetch over all partitions, one fetch aside.
 const PREFETCH_KBYTES: usize = 64 << 10;
 
@@ -45,107 +47,6 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("fetch.max.bytes", "16777216"),
     ("receive.message.max.bytes", "1000000000"),
 ];
-
-/// What is recorded.
-#[derive(Clone, Debug)]
-pub struct RecorderSetup {
-    /// Properties that every client shares.
-    pub client: Properties,
-    /// Topics and their numbers of partitions.
-    pub topics: Vec<(Arc<str>, usize)>,
-    /// The first record of each partition.
-    pub from: RecordFrom,
-    /// When to stop.
-    pub until: RecordUntil,
-    /// How long a partition may neither give a record nor be at its end.
-    pub patience: Duration,
-}
-
-/// Where recording begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordFrom {
-    /// At the first record that is retained.
-    Beginning,
-    /// With what comes from now on.
-    End,
-    /// At the first record with this timestamp or a later one.
-    Time(Millis),
-    /// The same, counted back from now.
-    Ago(Duration),
-}
-
-/// When recording ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordUntil {
-    /// At the ends that the partitions had when it began.
-    End,
-    /// After so much time.
-    Elapsed(Duration),
-    /// After so many records.
-    Count(u64),
-    /// When it is stopped.
-    Stopped,
-}
-
-/// Takes records, on the recorder's thread.
-pub trait RecordSink: Send + 'static {
-    /// About so many records are going to come; compacted topics give less.
-    fn expect(&mut self, records: u64);
-
-    /// The next record.
-    ///
-    /// # Errors
-    /// It cannot be kept: recording ends.
-    fn take(&mut self, record: &RecordedRecord) -> io::Result<()>;
-
-    /// There is nothing more for the moment, or at all.
-    ///
-    /// # Errors
-    /// As [`Self::take`].
-    fn flush(&mut self) -> io::Result<()>;
-}
-
-/// What a recording came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recorded {
-    /// Records handed on.
-    pub records: u64,
-    /// Partitions read.
-    pub partitions: usize,
-}
-
-/// Why a recording ended early. What was handed on before has been flushed.
-#[derive(Debug, thiserror::Error)]
-pub enum RecorderError {
-    /// The client could not be built.
-    #[error(transparent)]
-    Room(#[from] KafkaRoomError),
-    /// A partition cannot be read.
-    #[error("{topic}/{partition} cannot be read: {trouble}")]
-    Partition {
-        /// The topic.
-        topic: Arc<str>,
-        /// The partition.
-        partition: Partition,
-        /// Why.
-        trouble: Trouble,
-    },
-    /// A partition was silent for too long.
-    #[error("{topic}/{partition} has given no answer for {waited:?}{detail}")]
-    Silent {
-        /// The topic.
-        topic: Arc<str>,
-        /// The partition.
-        partition: Partition,
-        /// For how long.
-        waited: Duration,
-        /// What the client said last, if anything.
-        detail: String,
-    },
-    /// What was recorded could not be kept.
-    #[error("{0}")]
-    Sink(#[source] io::Error),
-}
 
 /// Records until the end that was asked for, or until `stop` is set. Records of one partition come in their order; those
 /// of several by timestamp, except that a partition which is read to its end is not waited for.
@@ -198,10 +99,7 @@ impl<S: RecordSink> Recorder<S> {
         properties.0.insert("queued.max.messages.kbytes".to_owned(), kbytes.to_string());
         let consumer = client::config(&properties).create_with_context(Context::default()).map_err(refused)?;
         let consumer: Arc<BaseConsumer<Context>> = Arc::new(consumer);
-        let from = match setup.from {
-            RecordFrom::Ago(ago) => RecordFrom::Time(before(clock::wall(), ago)),
-            from => from,
-        };
+        let now = clock::wall();
         let mut merge = Merge::new(partitions);
         let (mut lanes, mut starts, mut expected) = (Vec::with_capacity(partitions), Vec::new(), 0);
         for (topic, partitions) in &setup.topics {
@@ -211,7 +109,8 @@ impl<S: RecordSink> Recorder<S> {
                     partition,
                     trouble: Trouble::of(error),
                 };
-                let (start, end) = reach(&consumer, topic, partition, from).map_err(|error| failed(&error))?;
+                let reach = reach::reach(&consumer, (topic, partition), setup.from, now);
+                let (start, end) = reach.map_err(|error| failed(&error))?;
                 // Split before it is assigned: no record is fetched into the queue for all.
                 let queue = consumer.split_partition_queue(topic, partition);
                 let queue = queue.ok_or_else(|| failed(&KafkaError::Subscription(topic.to_string())))?;
@@ -346,33 +245,6 @@ impl<S: RecordSink> Recorder<S> {
 fn passes(kind: TroubleKind) -> bool {
     use TroubleKind::{GroupDenied, OutOfRange, Unreachable};
     matches!(kind, GroupDenied | OutOfRange | Unreachable)
-}
-
-/// Where reading a partition begins, and its end at present.
-fn reach(
-    consumer: &BaseConsumer<Context>,
-    topic: &str,
-    partition: Partition,
-    from: RecordFrom,
-) -> Result<(NextOffset, NextOffset), KafkaError> {
-    let (low, high) = consumer.fetch_watermarks(topic, partition, ANSWER_WITHIN)?;
-    let (low, high) = (NextOffset(low), NextOffset(high));
-    let start = match from {
-        RecordFrom::Beginning => low,
-        RecordFrom::End => high,
-        RecordFrom::Time(Millis(time)) => {
-            let question = offsets::question(topic, &[partition], Place::Offset(time))?;
-            let answer = consumer.offsets_for_times(question, ANSWER_WITHIN)?;
-            let first = answer.elements().first().and_then(|element| offsets::position(element.offset()));
-            first.unwrap_or(high)
-        }
-        RecordFrom::Ago(_) => unreachable!("made a time before"),
-    };
-    Ok((start, high))
-}
-
-fn before(Millis(now): Millis, ago: Duration) -> Millis {
-    Millis(now.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX)).max(0))
 }
 
 fn recorded(topic: &str, message: &BorrowedMessage<'_>) -> RecordedRecord {
