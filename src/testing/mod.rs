@@ -11,6 +11,11 @@ pub use outcome::{DeadLetter, Origin};
 pub use scenario::Scenario;
 pub use source::{MemorySource, Record, RecordingError};
 
+/// Promises that every module keeps, as checks.
+pub use quorate_modules::conformance;
+/// Inputs made by hand, and a call without a service around it.
+pub use quorate_modules::testing as inputs;
+
 pub use quorate_core::decode::Reason;
 pub use quorate_core::replay::{RecordedRecord, ReplayEvent};
 pub use quorate_core::shard::{Block, Explanation, Incomplete, InputExplanation, RunStanding};

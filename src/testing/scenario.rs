@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::clock::{ManualClock, Moment};
 use super::outcome::{DeadLetter, Outcome};
 use super::source::{MemorySource, Record, RecordingError};
-use crate::app::{Registry, ServiceBuilder, SetupError};
+use crate::app::{ServiceBuilder, SetupError};
 use crate::config::Settings;
 
 /// Drives a service without Kafka. Decoding, windows, triggers, ages and hand-over between modules are the real ones.
@@ -54,14 +54,10 @@ impl Scenario {
     /// Modules that do not go together, or every problem of the configuration at once.
     pub fn of(service: &ServiceBuilder) -> Result<Self, SetupError> {
         let (loaded, registry) = service.load_offline()?;
-        Ok(Self::with(loaded.settings, registry))
-    }
-
-    fn with(settings: Settings, registry: Registry) -> Self {
-        let Settings { plan, modules, .. } = settings;
+        let Settings { plan, modules, .. } = loaded.settings;
         let replay = Replay::new(Arc::clone(&plan));
         let outcome = Outcome::new(registry, modules);
-        Self { plan, clock: ManualClock::default(), source: MemorySource::default(), replay, outcome }
+        Ok(Self { plan, clock: ManualClock::default(), source: MemorySource::default(), replay, outcome })
     }
 
     /// What the clock shows.

@@ -34,7 +34,7 @@ const HOMES: [(&str, &[&str]); 9] = [
     ("indicatif", &["cli"]),
     ("ratatui", &["demo"]),
     ("tracing_subscriber", &["telemetry"]),
-    ("quorate_modules", &["app"]),
+    ("quorate_modules", &["app", "testing"]),
     ("augurs", &["modules"]),
 ];
 

@@ -1,9 +1,10 @@
 //! `peak_alert` as the service calls it: records in, through the real configuration, alerts out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use quorate::Service;
-use quorate::testing::{Reason, Scenario};
+use quorate::testing::{Reason, Scenario, conformance};
+use quorate::{Module, Service};
 use serde_json::{Value, json};
 use station_alerts::PeakAlert;
 
@@ -72,4 +73,14 @@ fn old_readings_say_nothing_about_the_present() {
     assert!(scenario.inputs("peak_alert").is_empty());
     let meters = &scenario.explain("peak_alert", "S1").inputs[1];
     assert_eq!(meters.block.as_ref().map(|block| block.rule), Some("max_age"));
+}
+
+#[test]
+fn it_keeps_what_every_module_promises() {
+    let mut scenario = scenario();
+    scenario.record("SCHEDULE-STATION-PARAM", station(600.0)).record("SCHEDULE-DEVICE-METER", meter("A", 590.0));
+    scenario.advance(Duration::from_secs(60)).record("SCHEDULE-DEVICE-METER", meter("B", 5.0));
+    let samples: Vec<_> = scenario.inputs("peak_alert").into_iter().cloned().collect();
+    let module: Arc<dyn Module> = Arc::new(PeakAlert);
+    assert_eq!(conformance::check_all(&module, &samples), Ok(()));
 }

@@ -5,8 +5,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use quorate_core::contract::{Module, ModuleError, Output};
 use quorate_core::decode::Reason;
-use quorate_core::ident::{ModuleId, Offset};
-use quorate_core::plan::{InputPlan, Source, Trigger};
+use quorate_core::ident::Offset;
 use quorate_core::shard::RunStanding;
 use serde_json::json;
 
@@ -72,11 +71,9 @@ fn scenario() -> Scenario {
     Scenario::of(&service()).expect("a valid configuration")
 }
 
-/// The same plan, changed by hand.
-fn changed(change: impl FnOnce(&mut Plan)) -> Scenario {
-    let (mut loaded, registry) = service().load_offline().expect("a valid configuration");
-    change(Arc::make_mut(&mut loaded.settings.plan));
-    Scenario::with(loaded.settings, registry)
+/// The same, with one value set.
+fn with(key_value: &str) -> Scenario {
+    Scenario::of(&service().set(key_value)).expect("a valid configuration")
 }
 
 fn load(kw: i64) -> Value {
@@ -97,10 +94,7 @@ fn a_record_is_decoded_assembled_and_answered_at_once() {
 
 #[test]
 fn a_module_sees_the_result_of_the_one_it_depends_on() {
-    let mut scenario = changed(|plan| {
-        let sum = InputPlan { name: "a_sum".into(), source: Source::Module(ModuleId(0)), max_age_ms: None };
-        plan.modules[1].requires.push(sum);
-    });
+    let mut scenario = with("modules.b_bill.depends_on=[\"a_sum\"]");
     scenario.record("PRICE", json!({ "id": "S1", "fee": 1 }));
     assert!(scenario.results("b_bill").is_empty(), "the sum is missing");
     scenario.record("LOAD", load(7));
@@ -109,7 +103,7 @@ fn a_module_sees_the_result_of_the_one_it_depends_on() {
 
 #[test]
 fn time_alone_makes_a_module_due() {
-    let mut scenario = changed(|plan| plan.modules[0].trigger = Trigger::Every { interval_ms: 60_000 });
+    let mut scenario = with("modules.a_sum.trigger={ every = \"1m\" }");
     scenario.at("2025-11-04T09:00:30Z").record("LOAD", load(7));
     assert!(scenario.inputs("a_sum").is_empty());
     scenario.advance(Duration::from_secs(29));
