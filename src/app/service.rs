@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::builder::SetupError;
 use crate::config::{MissingTopic, Settings};
 use crate::kafka::{
     ConnectError, ConsumerHealth, Ensured, IntakeSetup, KafkaConsumers, KafkaPublisher, KafkaRoomError,
@@ -36,6 +37,9 @@ pub struct Service {
 /// Why a service could not be started.
 #[derive(Debug, Error)]
 pub enum StartError {
+    /// The service cannot be built as it is described.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// No broker, or no login, within the start-up time-out.
     #[error(transparent)]
     Connect(#[from] ConnectError),

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::Configured;
 use super::exit::Exit;
+use crate::app::Registry;
 use crate::config::{Look, Purpose, Report};
 
 #[derive(Debug, Args)]
@@ -30,8 +31,8 @@ pub(super) enum ConfigCommand {
 }
 
 /// Reports every problem.
-pub(super) fn check(args: &CheckArgs) -> Exit {
-    let known = quorate_modules::known();
+pub(super) fn check(args: &CheckArgs, registry: &Registry) -> Exit {
+    let known = registry.known();
     match args.configured.load(Purpose::service(&known)) {
         Ok(loaded) => {
             print_report(&loaded.warnings);
@@ -57,9 +58,9 @@ pub(super) fn check(args: &CheckArgs) -> Exit {
 }
 
 /// Shows the effective configuration.
-pub(super) fn config(command: &ConfigCommand) -> Exit {
+pub(super) fn config(command: &ConfigCommand, registry: &Registry) -> Exit {
     let ConfigCommand::Show { configured, kafka } = command;
-    let known = quorate_modules::known();
+    let known = registry.known();
     match configured.load_or_report(Purpose::service(&known)) {
         Ok(loaded) => {
             say(&loaded.shown.render(*kafka));

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::check::say;
 use super::exit::Exit;
+use crate::app::Registry;
 use crate::config::{LogFormat, parse_duration};
 use crate::demo::view::{LogRing, View};
 use crate::demo::{self, DemoError, Options, Phase, Scene, Summary, plain};
@@ -35,7 +36,7 @@ pub(super) struct DemoArgs {
 }
 
 /// Runs the demo and says how it went.
-pub(super) fn demo(args: &DemoArgs) -> Exit {
+pub(super) fn demo(args: &DemoArgs, registry: &Registry) -> Exit {
     let options = Options { duration: args.duration, stations: args.stations as usize, seed: args.seed };
     let logs = (!args.json && can_draw()).then(LogRing::default);
     match &logs {
@@ -49,7 +50,7 @@ pub(super) fn demo(args: &DemoArgs) -> Exit {
         Ok(runtime) => runtime,
         Err(e) => return fail(&format!("runtime not started: {e}")),
     };
-    let ended = runtime.block_on(perform(&options, logs.as_ref()));
+    let ended = runtime.block_on(perform(&options, registry, logs.as_ref()));
     // A client that hangs must not keep the process: what counts has been told.
     runtime.shutdown_background();
     for line in logs.iter().flat_map(LogRing::take) {
@@ -63,7 +64,7 @@ pub(super) fn demo(args: &DemoArgs) -> Exit {
 }
 
 /// None when a second request to stop cut it short.
-async fn perform(options: &Options, logs: Option<&LogRing>) -> Result<Option<Summary>, String> {
+async fn perform(options: &Options, registry: &Registry, logs: Option<&LogRing>) -> Result<Option<Summary>, String> {
     let mut signals = Signals::new().map_err(|e| format!("signals cannot be handled: {e}"))?;
     let (scenes, scene) = watch::channel(Scene::opening(demo::fleet(options)));
     let (stops, stopping) = watch::channel(0_u32);
@@ -82,7 +83,7 @@ async fn perform(options: &Options, logs: Option<&LogRing>) -> Result<Option<Sum
     };
     let mut again = stopping.clone();
     let ended = tokio::select! {
-        ended = demo::run(options, stopping, &scenes) => ended.map(Some),
+        ended = demo::run(options, registry, stopping, &scenes) => ended.map(Some),
         Ok(_) = again.wait_for(|stops| *stops > 1) => Ok(None),
         () = listen => Ok(None),
         () = tell_progress(scene, view.is_none()) => Ok(None),

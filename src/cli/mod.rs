@@ -11,10 +11,13 @@ mod run;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
+use quorate_core::contract::Module;
 
-use crate::config::{Loaded, Purpose, Report, Sources, load};
+use crate::app::{Registry, sources};
+use crate::config::{Loaded, Purpose, Report, load};
 use exit::Exit;
 
 /// Consumes many Kafka topics at once, assembles complete inputs per station, and calls modules with them.
@@ -55,10 +58,7 @@ struct Configured {
 
 impl Configured {
     fn load(&self, purpose: Purpose<'_>) -> Result<Loaded, Report> {
-        // Names and values that are not Unicode cannot be ours.
-        let env =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        load(Sources { path: self.config.clone(), env, set: self.set.clone() }, purpose)
+        load(sources(self.config.clone(), self.set.clone()), purpose)
     }
 
     /// Loads for a command that runs the service; problems are printed.
@@ -76,16 +76,60 @@ impl Configured {
     }
 }
 
-/// Parses the command line and performs it.
+/// The whole command line of quorate, with modules of one's own beside the built-in ones.
+///
+/// ```no_run
+/// # struct Mine;
+/// # #[quorate::async_trait]
+/// # impl quorate::Module for Mine {
+/// #     fn name(&self) -> &'static str { "mine" }
+/// #     async fn invoke(&self, _: &quorate::ModuleInput) -> Result<Vec<quorate::Output>, quorate::ModuleError> {
+/// #         Ok(Vec::new())
+/// #     }
+/// # }
+/// fn main() -> std::process::ExitCode {
+///     quorate::command().module(Mine).main()
+/// }
+/// ```
 #[must_use]
-pub fn main() -> ExitCode {
-    let exit = match Cli::parse().command {
-        Command::Run(args) => run::run(&args),
-        Command::Demo(args) => demo::demo(&args),
-        Command::Replay(args) => replay::replay(&args),
-        Command::Record(args) => record::record(&args),
-        Command::Check(args) => check::check(&args),
-        Command::Config(command) => check::config(&command),
-    };
-    exit.into()
+pub fn command() -> CommandLine {
+    CommandLine { modules: Vec::new() }
+}
+
+/// A command line to be: every command of `quorate`, and the modules it knows. See [`command`].
+pub struct CommandLine {
+    modules: Vec<Arc<dyn Module>>,
+}
+
+impl CommandLine {
+    /// Adds a module, to be enabled by `[modules.NAME]`. One that has the name of a built-in module takes its place.
+    #[must_use]
+    pub fn module(mut self, module: impl Module) -> Self {
+        self.modules.push(Arc::new(module));
+        self
+    }
+
+    /// Parses the arguments of this process and performs the command. The code is one of those that `--help` lists.
+    #[must_use]
+    pub fn main(self) -> ExitCode {
+        let command = Cli::parse().command;
+        let exit = match Registry::with(self.modules) {
+            Ok(registry) => command.perform(&registry),
+            Err(e) => run::refused(&e),
+        };
+        exit.into()
+    }
+}
+
+impl Command {
+    fn perform(&self, registry: &Registry) -> Exit {
+        match self {
+            Self::Run(args) => run::run(args, registry),
+            Self::Demo(args) => demo::demo(args, registry),
+            Self::Replay(args) => replay::replay(args, registry),
+            Self::Record(args) => record::record(args, registry),
+            Self::Check(args) => check::check(args, registry),
+            Self::Config(command) => check::config(command, registry),
+        }
+    }
 }

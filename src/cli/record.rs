@@ -15,6 +15,7 @@ use quorate_core::replay::RecordedRecord;
 use super::Configured;
 use super::exit::Exit;
 use super::progress::Progress;
+use crate::app::Registry;
 use crate::config::{Loaded, Purpose, Settings, parse_duration};
 use crate::kafka::{
     ConnectError, KafkaRoomError, RecordFrom, RecordSink, RecordUntil, Recorded, RecorderError, RecorderSetup,
@@ -65,8 +66,8 @@ enum RecordError {
 }
 
 /// Records and says how that went.
-pub(super) fn record(args: &RecordArgs) -> Exit {
-    let known = quorate_modules::known();
+pub(super) fn record(args: &RecordArgs, registry: &Registry) -> Exit {
+    let known = registry.known();
     let purpose = Purpose { known_modules: &known, calls_modules: false, connects: true };
     let loaded = match args.configured.load_or_report(purpose) {
         Ok(loaded) => loaded,

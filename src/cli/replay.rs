@@ -2,22 +2,19 @@
 //! directory and no network, and prints nothing but events on standard output.
 
 use std::io::{self, Write};
-use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use futures::FutureExt;
-use futures::executor::block_on;
-use quorate_core::contract::{Module, ModuleError, ModuleInput, Output};
-use quorate_core::decode::Reason;
+use quorate_core::contract::{ModuleInput, Output};
 use quorate_core::replay::{Observer, Replay, ReplayEvent};
 
 use super::Configured;
 use super::exit::Exit;
 use super::input::{Input, InputError};
 use super::progress::Progress;
+use crate::app::{Registry, call_in_place};
 use crate::config::{Purpose, Settings, parse_duration};
 
 #[derive(Debug, Args)]
@@ -61,15 +58,15 @@ enum ReplayError {
 }
 
 /// Replays the given files and says how that went.
-pub(super) fn replay(args: &ReplayArgs) -> Exit {
-    let known = quorate_modules::known();
+pub(super) fn replay(args: &ReplayArgs, registry: &Registry) -> Exit {
+    let known = registry.known();
     let calls = args.emit.contains(&Emit::Outputs);
     let purpose = if calls { Purpose::replay_with_outputs(&known) } else { Purpose::replay(&known) };
     let loaded = match args.configured.load_or_report(purpose) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
-    match perform(args, &loaded.settings, calls) {
+    match perform(args, &loaded.settings, calls.then_some(registry)) {
         Ok(()) => Exit::Success,
         // Whoever reads the events has seen enough.
         Err(ReplayError::Write(e)) if e.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
@@ -80,13 +77,12 @@ pub(super) fn replay(args: &ReplayArgs) -> Exit {
     }
 }
 
-fn perform(args: &ReplayArgs, settings: &Settings, calls: bool) -> Result<(), ReplayError> {
+fn perform(args: &ReplayArgs, settings: &Settings, registry: Option<&Registry>) -> Result<(), ReplayError> {
     let mut replay = Replay::new(Arc::clone(&settings.plan));
-    let modules = if calls { quorate_modules::all() } else { Vec::new() };
     let mut input = Input::new(&args.input, settings.plan.limits.record_bytes)?;
     let progress = Progress::of_bytes(input.total_bytes());
     let printer = Printer { emit: &args.emit, out: progress.standard_output(), failed: None };
-    let mut caller = Caller { modules, settings, printer };
+    let mut caller = Caller { registry, settings, printer };
     let mut records = 0;
     while let Some(record) = input.next()? {
         replay.record(&record, &mut caller);
@@ -109,8 +105,8 @@ fn perform(args: &ReplayArgs, settings: &Settings, calls: bool) -> Result<(), Re
 
 /// Prints what happens, and calls modules where outputs are wanted.
 struct Caller<'a, W: Write> {
-    /// Empty when no module is to be called.
-    modules: Vec<Arc<dyn Module>>,
+    /// None when no module is to be called.
+    registry: Option<&'a Registry>,
     settings: &'a Settings,
     printer: Printer<'a, W>,
 }
@@ -121,22 +117,8 @@ impl<W: Write> Observer for Caller<'_, W> {
     }
 
     fn call(&mut self, input: &ModuleInput) -> Vec<Output> {
-        let module = self.modules.iter().find(|module| module.name() == &*input.module);
-        let chosen = self.settings.modules.iter().find(|module| module.name == input.module);
-        let (Some(module), Some(chosen)) = (module, chosen) else { return Vec::new() };
-        let (reason, detail) = match block_on(AssertUnwindSafe(module.invoke(input)).catch_unwind()) {
-            Ok(Ok(outputs)) => {
-                let events =
-                    outputs.iter().filter_map(|output| ReplayEvent::output(input, &chosen.output_topic, output));
-                events.for_each(|event| self.printer.print(&event));
-                return outputs;
-            }
-            Ok(Err(ModuleError::Rejected(detail))) => (Reason::ModuleRejected, detail),
-            Ok(Err(ModuleError::Retriable(detail))) => (Reason::ModuleFailed, detail),
-            Err(_) => (Reason::ModulePanicked, String::new()),
-        };
-        self.printer.print(&ReplayEvent::run_failed(input, reason, detail));
-        Vec::new()
+        let Some(registry) = self.registry else { return Vec::new() };
+        call_in_place(registry, &self.settings.modules, input, |event| self.printer.print(&event))
     }
 }
 

@@ -1,22 +1,55 @@
-//! `quorate run`: the service until a signal.
+//! `quorate run`, and the same for those who describe their service in code: the service until a signal, as a process.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
 
 use tracing::{error, info};
 
 use super::Configured;
+use super::check::print_report;
 use super::exit::Exit;
-use crate::app::{Service, StartError};
+use crate::app::{Registry, RegistryError, Service, ServiceBuilder, SetupError, StartError};
 use crate::config::{Purpose, Settings};
 use crate::runtime::Signals;
 use crate::telemetry;
 
 /// Runs the service and says how it ended.
-pub(super) fn run(args: &Configured) -> Exit {
-    let known = quorate_modules::known();
-    let loaded = match args.load_or_report(Purpose::service(&known)) {
-        Ok(loaded) => loaded,
-        Err(exit) => return exit,
-    };
-    telemetry::install(loaded.settings.log_format, "info");
+pub(super) fn run(args: &Configured, registry: &Registry) -> Exit {
+    match args.load_or_report(Purpose::service(&registry.known())) {
+        Ok(loaded) => until_signal(loaded.settings, registry),
+        Err(exit) => exit,
+    }
+}
+
+impl ServiceBuilder {
+    /// Runs the service until SIGINT or SIGTERM, as `quorate run` does: problems of the configuration are printed, logs
+    /// go to standard error, and the code is one of those that `quorate --help` lists.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        let exit = match self.load() {
+            Ok((loaded, registry)) => {
+                print_report(&loaded.warnings);
+                until_signal(loaded.settings, &registry)
+            }
+            Err(SetupError::Configuration(report)) => {
+                print_report(&report);
+                Exit::Configuration
+            }
+            Err(SetupError::Modules(e)) => refused(&e),
+        };
+        exit.into()
+    }
+}
+
+/// Says why there are no modules to choose from.
+pub(super) fn refused(error: &RegistryError) -> Exit {
+    // Nobody is left to tell when standard error is gone.
+    let _ = writeln!(io::stderr(), "error: {error}");
+    Exit::Configuration
+}
+
+fn until_signal(settings: Settings, registry: &Registry) -> Exit {
+    telemetry::install(settings.log_format, "info");
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
@@ -24,13 +57,13 @@ pub(super) fn run(args: &Configured) -> Exit {
             return Exit::Failed;
         }
     };
-    let exit = runtime.block_on(serve(loaded.settings));
+    let exit = runtime.block_on(serve(settings, registry));
     // A client that hangs must not keep the process: what counts has been committed.
     runtime.shutdown_background();
     exit
 }
 
-async fn serve(settings: Settings) -> Exit {
+async fn serve(settings: Settings, registry: &Registry) -> Exit {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(e) => {
@@ -38,9 +71,8 @@ async fn serve(settings: Settings) -> Exit {
             return Exit::Failed;
         }
     };
-    let modules = quorate_modules::all();
     let started = tokio::select! {
-        started = Service::start(settings, &modules) => started,
+        started = Service::start(settings, registry.modules()) => started,
         signal = signals.next() => {
             info!(?signal, "stopped before the start was complete");
             return Exit::Success;

@@ -23,7 +23,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use crate::app::{Ended, Service, StartError};
+use crate::app::{Ended, Registry, Service, StartError};
 use crate::config::Report;
 use crate::fleet::{Cadence, Fleet, FleetPlan};
 use crate::kafka::{EmbeddedBroker, Feed, KafkaRoomError, Tail, TailedRecord};
@@ -95,13 +95,14 @@ pub fn fleet(options: &Options) -> Arc<Fleet> {
 /// See [`DemoError`]. What is short at the end is no error but stands in the summary.
 pub async fn run(
     options: &Options,
+    registry: &Registry,
     mut stops: watch::Receiver<u32>,
     scenes: &watch::Sender<Scene>,
 ) -> Result<Summary, DemoError> {
     let fleet = Arc::clone(&scenes.borrow().fleet);
     // Cut short, a run leaves its broker up until the process ends: clients would only complain that it is gone.
     let broker = ManuallyDrop::new(EmbeddedBroker::start(1)?);
-    let settings = settings::load(broker.servers()).map_err(DemoError::Configuration)?;
+    let settings = settings::load(broker.servers(), registry).map_err(DemoError::Configuration)?;
     let (sources, sinks) = (settings::sources(&settings), settings::sinks(&settings));
     for (name, partitions) in sources.iter().chain(&sinks) {
         broker.create_topic(name, *partitions)?;
@@ -117,7 +118,7 @@ pub async fn run(
     let module = settings.modules.iter().position(|module| &*module.name == settings::MODULE).unwrap_or(0);
     let mode = Mode::new(&settings);
 
-    let service = Service::start(settings, &quorate_modules::all()).await?;
+    let service = Service::start(settings, registry.modules()).await?;
     let (telling, fed) = watch::channel(Fed::default());
     let (halt, halted) = watch::channel(false);
     let feeder = Feeder::new((Arc::clone(&fleet), feed), (&plan, &sources), service.health(), telling, halted);

@@ -95,6 +95,7 @@ mod tests {
     use quorate_core::ident::Millis;
 
     use super::*;
+    use crate::app::Registry;
     use crate::demo::settings;
     use crate::fleet::Topic;
 
@@ -105,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_station_can_be_complete_once_every_required_topic_has_named_it() {
-        let settings = settings::load("localhost:1").expect("no problem");
+        let settings = settings::load("localhost:1", &Registry::built_in()).expect("no problem");
         let mut reach = Reach::new(&settings.plan, settings::MODULE);
         let of_two = r#"[{"stationId":"1"},{"stationId":"2"}]"#;
         reach.sent(&record(Topic::StationParam, of_two, 2));

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::app::Registry;
 use crate::config::{Loaded, Purpose, Report, Settings, from_str_with};
 use crate::fleet::Topic;
 
@@ -42,10 +43,10 @@ const PARTITIONS: i32 = 3;
 ///
 /// # Errors
 /// Every problem of the configuration, which a test excludes.
-pub(super) fn load(servers: &str) -> Result<Settings, Report> {
+pub(super) fn load(servers: &str, registry: &Registry) -> Result<Settings, Report> {
     let mut set = vec![format!("kafka.bootstrap_servers={servers}")];
     set.extend(OVERLAY.iter().map(|value| (*value).to_owned()));
-    let Loaded { settings, .. } = from_str_with(NAME, DOCUMENTED, &set, Purpose::service(&quorate_modules::known()))?;
+    let Loaded { settings, .. } = from_str_with(NAME, DOCUMENTED, &set, Purpose::service(&registry.known()))?;
     Ok(settings)
 }
 
@@ -67,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_documented_configuration_with_the_overlay_reads_every_topic_the_fleet_speaks_on() {
-        let settings = load("localhost:1").expect("no problem");
+        let settings = load("localhost:1", &Registry::built_in()).expect("no problem");
         let mut read: Vec<String> = sources(&settings).iter().map(|(name, _)| name.to_string()).collect();
         let mut spoken: Vec<&str> = Topic::ALL.iter().map(|topic| topic.name()).collect();
         read.sort();
@@ -78,7 +79,7 @@ mod tests {
 
     #[test]
     fn every_module_and_the_dead_letters_have_a_topic_of_their_own() {
-        let settings = load("localhost:1").expect("no problem");
+        let settings = load("localhost:1", &Registry::built_in()).expect("no problem");
         let sinks: Vec<String> = sinks(&settings).iter().map(|(name, _)| name.to_string()).collect();
         let named = ["LOAD-PREDICTION", "OPERATION-OPTIMIZATION", "PROBE", "STATION-GUIDANCE"];
         let mut wanted: Vec<String> = named.iter().map(|name| format!("MODULE-OUTPUT-{name}")).collect();

@@ -106,6 +106,29 @@ fn configurations_in_the_documents_load_without_a_word() {
     assert!(tried > 0, "the README shows a configuration");
 }
 
+/// Every block below a line like `**`src/lib.rs`**` is that file, without the attribute that tests the document itself.
+#[test]
+fn the_walkthrough_shows_the_files_of_its_crate() {
+    let blocks = REPOSITORY.text("docs/walkthrough.md").split("\n**`").skip(1);
+    let blocks: Vec<(&str, &str)> = blocks
+        .filter_map(|rest| {
+            let (path, rest) = rest.split_once("`**\n\n```")?;
+            let (block, _) = rest.split_once("\n```")?;
+            Some((path, block.split_once('\n')?.1))
+        })
+        .collect();
+    let differs = blocks.iter().filter(|(path, block)| {
+        let file = REPOSITORY.text(&format!("walkthrough/{path}"));
+        file.split("\n#[cfg(doctest)]").next().map(str::trim_end) != Some(*block)
+    });
+    expect_none(differs.map(|(path, _)| (*path).to_owned()), "show the file as it is");
+
+    let shown: BTreeSet<&str> = blocks.iter().map(|(path, _)| *path).collect();
+    let files =
+        ["config.toml", "records.ndjson", "src/lib.rs", "src/main.rs", "src/peak_alert.rs", "tests/peak_alert.rs"];
+    assert_eq!(shown, BTreeSet::from(files));
+}
+
 #[test]
 fn the_readme_lists_the_exit_codes_that_help_lists() {
     let help = Command::new(env!("CARGO_BIN_EXE_quorate")).arg("--help").output().expect("help");

@@ -6,9 +6,10 @@ use super::source::Source;
 use super::{REPOSITORY, expect_none, naming};
 
 /// A room of `src/`, and the rooms it may name. A room that is not listed may name none of ours.
-const MAY_NAME: [(&str, &[&str]); 11] = [
-    ("main", &["cli"]),
-    ("lib", &[]),
+const MAY_NAME: [(&str, &[&str]); 12] = [
+    ("main", &["lib"]),
+    ("lib", &["app", "cli"]),
+    ("testing", &["app", "config"]),
     ("cli", &["app", "config", "demo", "kafka", "runtime", "telemetry"]),
     ("demo", &["app", "config", "fleet", "kafka", "pipeline", "runtime"]),
     ("app", &["config", "kafka", "pipeline", "runtime"]),
@@ -33,7 +34,7 @@ const HOMES: [(&str, &[&str]); 9] = [
     ("indicatif", &["cli"]),
     ("ratatui", &["demo"]),
     ("tracing_subscriber", &["telemetry"]),
-    ("quorate_modules", &["cli", "demo"]),
+    ("quorate_modules", &["app", "testing"]),
     ("augurs", &["modules"]),
 ];
 

@@ -14,7 +14,7 @@ use crate::decode::{Decoder, Reason};
 use crate::ident::{Epoch, Millis, ModuleId, Offset, Partition, Station, TopicId};
 use crate::plan::Plan;
 use crate::record::RecordBatch;
-use crate::shard::{Incomplete, Mode, Shard};
+use crate::shard::{Explanation, Incomplete, Mode, Shard};
 use crate::window::RunResult;
 
 /// What happened, in the order in which it happened.
@@ -154,9 +154,7 @@ impl Replay {
     /// passed over.
     pub fn record(&mut self, record: &RecordedRecord, observer: &mut dyn Observer) {
         let Some(topic) = self.plan.topic_id(&record.topic) else { return };
-        let clock = self.clock.map_or(Millis(record.ts), |clock| clock.max(Millis(record.ts)));
-        self.advance_to(clock, observer);
-        self.clock = Some(clock);
+        let clock = self.at(Millis(record.ts), observer);
         self.apply(topic, record, clock, observer);
         self.run(clock, observer);
     }
@@ -164,9 +162,27 @@ impl Replay {
     /// Lets time run on after the last record, up to and including `duration_ms`.
     pub fn advance(&mut self, duration_ms: i64, observer: &mut dyn Observer) {
         let Some(clock) = self.clock else { return };
-        let end = clock.plus(duration_ms);
-        self.advance_to(end, observer);
-        self.clock = Some(end);
+        self.at(clock.plus(duration_ms), observer);
+    }
+
+    /// Lets time run on up to and including `moment`, unless the clock is past it. Returns the clock.
+    pub fn at(&mut self, moment: Millis, observer: &mut dyn Observer) -> Millis {
+        let clock = self.clock.map_or(moment, |clock| clock.max(moment));
+        self.advance_to(clock, observer);
+        self.clock = Some(clock);
+        clock
+    }
+
+    /// The clock; none before the first record.
+    #[must_use]
+    pub fn now(&self) -> Option<Millis> {
+        self.clock
+    }
+
+    /// How a module stands with a station; none before the first record and for a module that is not in the plan.
+    #[must_use]
+    pub fn explain(&self, module: &str, station: &str) -> Option<Explanation> {
+        Some(self.shard.explain(self.plan.module_id(module)?, station, self.clock?))
     }
 
     /// Reports, per module and known station, what is not complete now.
