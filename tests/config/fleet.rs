@@ -4,23 +4,19 @@ use quorate::config::{self, ConsumerMode, Purpose, Rehydrate, Sources};
 use quorate_core::ident::ModuleId;
 use quorate_core::plan::{Fill, Scope, Source, Trigger, WindowPlan};
 
-use super::{MODULES, warnings};
+use super::warnings;
 
 fn fleet(set: &[&str]) -> config::Loaded {
-    fleet_with(MODULES, set)
-}
-
-fn fleet_with(registry: &[(&str, &str)], set: &[&str]) -> config::Loaded {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml");
     let set = set.iter().map(|argument| (*argument).to_owned()).collect();
-    match config::load(Sources { path, env: [], set }, Purpose::service(registry)) {
+    match config::load(Sources { path, env: [], set }, Purpose::service(&quorate_modules::known())) {
         Ok(loaded) => loaded,
         Err(report) => panic!("{report}"),
     }
 }
 
 #[test]
-fn the_fleet_loads_without_a_warning_and_consumes_what_load_prediction_names() {
+fn the_fleet_loads_without_a_warning_and_consumes_what_its_modules_name() {
     let loaded = fleet(&[]);
     assert_eq!(warnings(&loaded), Vec::<&str>::new());
     let settings = loaded.settings;
@@ -30,15 +26,18 @@ fn the_fleet_loads_without_a_warning_and_consumes_what_load_prediction_names() {
         names,
         [
             "SCHEDULE-CAR-ORDER",
+            "SCHEDULE-CAR-PRICE",
             "SCHEDULE-DEVICE-GUN",
+            "SCHEDULE-DEVICE-HOST-DCDC",
+            "SCHEDULE-DEVICE-STORAGE",
             "SCHEDULE-ENVIRONMENT-CALENDAR",
             "SCHEDULE-STATION-PARAM",
             "SCHEDULE-STATION-REALTIME-DATA",
         ]
     );
-    assert_eq!(settings.topics.iter().map(|topic| topic.quota).collect::<Vec<_>>(), [300; 5]);
+    assert_eq!(settings.topics.iter().map(|topic| topic.quota).collect::<Vec<_>>(), [300; 8]);
     let module = &settings.plan.modules[0];
-    assert_eq!((&*module.name, &*module.version, module.requires.len()), ("load_prediction", "3", 5));
+    assert_eq!((&*module.name, &*module.version, module.requires.len()), ("load_prediction", "1", 5));
     assert!(matches!(module.trigger, Trigger::Changes { min_interval_ms: 2000, .. }));
     assert_eq!(settings.modules[0].output_topic, "MODULE-OUTPUT-LOAD-PREDICTION");
     assert_eq!(settings.dead_letter_topic, "data-analysis-service-dead-letters");
@@ -51,7 +50,8 @@ fn the_fleets_grid_has_four_weeks_of_hours_and_is_loaded_as_far_back() {
     let WindowPlan::Grid(grid) = &settings.plan.topic(id).window else { panic!("a grid") };
     assert_eq!((grid.len, grid.fill, grid.max_gap_ms, grid.series.len()), (672, Fill::Linear, Some(10_800_000), 2));
     let names: Vec<_> = grid.values.iter().chain(&grid.totals).map(|column| &*column.name).collect();
-    assert_eq!(names, ["outputPowerPerGunAvg", "outputPowerPerGunMax", "outputPowerPerStationAvg"]);
+    let totals = ["outputPowerPerStationAvg", "outputPowerPerStationMax"];
+    assert_eq!(names, [&["outputPowerPerGunAvg", "outputPowerPerGunMax"][..], &totals].concat());
     assert_eq!(settings.topics[id.ix()].rehydrate, Rehydrate::Span { span_ms: 672 * 3_600_000 });
     let calendar = settings.plan.topic_id("SCHEDULE-ENVIRONMENT-CALENDAR").expect("consumed");
     assert!(matches!(settings.plan.topic(calendar).scope, Scope::Global));
@@ -69,12 +69,8 @@ fn all_thirteen_topics_are_consumed_once_the_probe_is_enabled() {
 }
 
 #[test]
-fn the_modules_behind_the_forecast_are_fed_with_it_once_they_are_enabled() {
-    let registry = [("load_prediction", "3"), ("operation_optimization", "1"), ("station_guidance", "1")];
-    let loaded = fleet_with(
-        &registry,
-        &["modules.operation_optimization.enabled=true", "modules.station_guidance.enabled=true"],
-    );
+fn the_modules_behind_the_forecast_are_fed_with_it_inside_the_process() {
+    let loaded = fleet(&[]);
     assert_eq!(warnings(&loaded), Vec::<&str>::new());
     let plan = &loaded.settings.plan;
     let names: Vec<_> = plan.modules.iter().map(|module| &*module.name).collect();
@@ -86,7 +82,11 @@ fn the_modules_behind_the_forecast_are_fed_with_it_once_they_are_enabled() {
     let Trigger::Changes { on: Some(on), min_interval_ms: 60_000 } = &optimization.trigger else { panic!("changes") };
     assert!(on.len() == 3 && on[0] == forecast);
     assert_eq!(guidance.requires.last().map(|input| input.source), Some(forecast));
+    let rated =
+        r#"modules.station_guidance.depends_on=["load_prediction", { module = "evaluation_model", optional = true }]"#;
+    let plan = fleet(&[rated]).settings.plan;
     let rating = plan.topic_id("MODULE-OUTPUT-EVALUATION-MODEL").expect("consumed");
+    let guidance = plan.module(plan.module_id("station_guidance").expect("enabled"));
     assert_eq!(guidance.optional.last().map(|input| input.source), Some(Source::Topic(rating)));
     assert!(matches!(plan.topic(rating).window, WindowPlan::Results));
 }
