@@ -241,7 +241,7 @@ fn with_columns(grid: &Grid, fill: impl Fn(usize) -> Vec<f64>) -> Grid {
         let width = if column.total { 1 } else { grid.series.len() };
         let data = fill(grid.starts.len() * width);
         let observed = data.iter().filter(|number| !number.is_nan()).count();
-        Column::new(Arc::clone(&column.name), column.total, observed, data.into())
+        Column::new(Arc::clone(&column.name), column.total, observed, data)
     };
     Grid { columns: grid.columns.iter().map(anew).collect(), ..grid.clone() }
 }
