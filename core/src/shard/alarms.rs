@@ -71,13 +71,15 @@ impl Shard {
         let is = match standing {
             Standing { blocked_since: None, stale_at: None, .. } => Watch::Calm,
             Standing { alarm_at: Some(at), .. } if at <= now => Watch::Raised,
-            Standing { alarm_at, stale_at, .. } => match alarm_at.into_iter().chain(stale_at).min() {
-                Some(moment) => {
-                    self.watches.push(Reverse((moment, station, module)));
-                    Watch::Armed
+            Standing { alarm_at, stale_at, .. } => {
+                match alarm_at.into_iter().chain(stale_at).filter(|&at| at > now).min() {
+                    Some(moment) => {
+                        self.watches.push(Reverse((moment, station, module)));
+                        Watch::Armed
+                    }
+                    None => Watch::Open,
                 }
-                None => Watch::Open,
-            },
+            }
         };
         self.stations[station as usize].runs[module.ix()].watch = is;
         if was_raised {

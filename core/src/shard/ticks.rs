@@ -32,7 +32,8 @@ impl Shard {
             if self.modules[module.ix()].next_tick.is_none_or(|tick| tick > now) {
                 continue;
             }
-            self.modules[module.ix()].next_tick = Some(after(now, interval_ms));
+            // At the end of time there is no next one.
+            self.modules[module.ix()].next_tick = Some(after(now, interval_ms)).filter(|&next| next > now);
             for station in 0..self.station_count() {
                 self.turn += 1;
                 let run = &mut self.stations[station as usize].runs[module.ix()];
