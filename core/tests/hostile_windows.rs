@@ -182,6 +182,26 @@ fn nesting_at_the_most_that_may_be_configured_fits_a_threads_stack() {
 }
 
 #[test]
+fn what_is_as_large_as_the_default_limits_say_is_read_and_one_more_is_not() {
+    let limits = Limits::default();
+    let fate = |topic: Topic, payload: String| {
+        let readings = decode(&probe_of(vec![topic]), TopicId(0), &[sent(0, T0, payload)]);
+        (readings.rows().len(), readings.dead().iter().map(|dead| (dead.element, dead.reason)).collect::<Vec<_>>())
+    };
+    let too_large = (0, vec![(None, Reason::TooLarge)]);
+    let list = |count: usize, element: &str| format!("[{}{element}]", format!("{element},").repeat(count - 1));
+    let listed = || topic("T").records(&["/*"]);
+    assert_eq!(fate(listed(), list(limits.elements, r#"{"stationId":1}"#)), (limits.elements, vec![]));
+    assert_eq!(fate(listed(), list(limits.elements + 1, r#"{"stationId":1}"#)), too_large);
+    assert_eq!(fate(listed(), list(limits.elements, "7")).1.len(), limits.elements);
+    let named = |len: usize| format!(r#"{{"stationId":"S","x":"{}"}}"#, "x".repeat(len));
+    assert_eq!(fate(topic("T"), named(limits.string_bytes)), (1, vec![]));
+    for len in [limits.string_bytes + 1, limits.record_bytes - 100, limits.record_bytes] {
+        assert_eq!(fate(topic("T"), named(len)), too_large, "{len}");
+    }
+}
+
+#[test]
 fn buckets_at_the_ends_of_time_close_in_order_and_none_is_lost() {
     for (every_ms, close_after_ms) in [(1, Some(0)), (1, None), (HOUR, Some(i64::MAX)), (i64::MAX, Some(i64::MAX))] {
         for clock in [T0, i64::MAX] {
