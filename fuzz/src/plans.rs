@@ -34,7 +34,7 @@ pub(crate) fn decoded() -> Vec<Plan> {
 }
 
 /// Services of several topics and modules. Modules called `ticking…` are due by time, and their plans cannot take
-/// clocks that jump far.
+/// clocks that jump far: every tick of them is an input of every station.
 pub(crate) fn replayed() -> Vec<Plan> {
     let kinds = || {
         vec![
@@ -69,8 +69,8 @@ pub(crate) fn replayed() -> Vec<Plan> {
         limited(plan(
             kinds(),
             vec![
-                module("ticking").every(MINUTE).requires(&["A"]).optional(&["D"]),
-                module("ticking_too").every(7 * SECOND).requires(&["ticking"]),
+                module("ticking").every(10 * MINUTE).requires(&["A"]).optional(&["D"]),
+                module("ticking_too").every(7 * MINUTE).requires(&["ticking"]),
                 module("ticking_partial").every(HOUR).incomplete(Then::Partial, Some(SECOND)).requires(&["B", "E"]),
                 module("first").requires(&["C"]).on(&["C"]),
             ],
