@@ -9,7 +9,7 @@ use quorate_core::shard::Mode;
 use serde_json::{Value, json};
 use support::live::{Live, sent};
 use support::scenario::{Scenario, value_of};
-use support::{MINUTE, Module, SECOND, module, plan, topic};
+use support::{CASES, MINUTE, Module, SECOND, module, plan, topic};
 
 /// A moment at which a second begins.
 const T: i64 = 1_000_000_000_000;
@@ -166,7 +166,7 @@ fn a_bucket_that_grew_too_old_while_it_waited_is_dropped_and_counted() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_reading_is_handed_over_exactly_once_or_is_late(

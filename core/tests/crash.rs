@@ -12,7 +12,7 @@ use quorate_core::progress::Cut;
 use quorate_core::shard::{Invocation, Mode};
 use serde_json::json;
 use support::live::{Live, Sent, sent};
-use support::{Module, SECOND, T0, module, plan, topic};
+use support::{CASES, Module, SECOND, T0, module, plan, topic};
 
 const TOPICS: [&str; 3] = ["A", "B", "G"];
 const STATIONS: [&str; 3] = ["S", "N", "M"];
@@ -71,7 +71,7 @@ fn owed_by(live: &mut Live, in_flight: &[Invocation], mut now: i64) -> BTreeSet<
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_owed_at_a_crash_is_due_again_after_it(

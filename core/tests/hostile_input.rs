@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use support::live::{Sent, decode, decode_one};
 use support::scenario::{Scenario, value_after};
 use support::within::assert_lines;
-use support::{Grid, HOUR, T0, Topic, plan, probe_of, topic};
+use support::{CASES, Grid, HOUR, T0, Topic, plan, probe_of, topic};
 
 use quorate_core::ident::TopicId;
 
@@ -34,6 +34,8 @@ fn shapes() -> Vec<(&'static str, Topic)> {
         ("grid, list", topic("T").records(&["/list/*"]).grid(grid)),
         ("timed", topic("T").epoch_time("/at")),
         ("global", topic("T").global()),
+        ("bucket", topic("T").bucket(HOUR, Some(0))),
+        ("results", topic("T").results().station("/stationId")),
     ]
 }
 
@@ -509,7 +511,7 @@ fn near_json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn arbitrary_bytes_never_panic(payload in prop::collection::vec(any::<u8>(), 0..200)) {

@@ -11,7 +11,7 @@ use quorate_core::ident::{Millis, ModuleId};
 use quorate_core::shard::{Invocation, Mode};
 use serde_json::{Value, json};
 use support::live::{Live, Sent, json as json_of, sent};
-use support::{HOUR, MINUTE, Module, SECOND, T0, module, plan, topic};
+use support::{CASES, HOUR, MINUTE, Module, SECOND, T0, module, plan, topic};
 
 fn live(modules: Vec<Module>) -> Live {
     Live::new(plan(vec![topic("A"), topic("B"), topic("G").global()], modules))
@@ -325,7 +325,7 @@ fn three_modules(min_interval_ms: i64) -> Vec<Module> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_change_is_lost_no_run_overlaps_and_all_is_settled_in_the_end(

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use quorate_core::plan::{Limits, StationLimits};
 
-use super::reader::{Placed, Reader};
+use super::raw::Node;
+use super::reader::{Misfit, Parsed, Placed, Reader};
 use super::scalar::{bytes, choice, count, name, positive, topic_name};
 use super::secret::Vault;
 use super::settings::LogFormat;
@@ -32,12 +33,23 @@ pub(super) fn limits(root: &Reader<'_>) -> Limits {
     let table = root.table("limits");
     let limits = Limits {
         record_bytes: table.or("record_bytes", "100MiB", bytes).value,
-        depth: table.or("depth", 128, count).value,
+        depth: table.or("depth", 128, depth).value,
         elements: table.or("elements", 1_000_000, count).value,
         string_bytes: table.or("string_bytes", "1MiB", bytes).value,
     };
     table.finish();
     limits
+}
+
+/// How deep a record may be nested: what reads and prints one takes stack for each level.
+fn depth(node: &Node) -> Parsed<usize> {
+    match count(node)? {
+        depth if depth > Limits::MAX_DEPTH => {
+            let message = format!("{depth} is not between 1 and {}", Limits::MAX_DEPTH);
+            Err(Misfit::new(message).help("each level takes stack, and records are rarely nested ten deep").into())
+        }
+        depth => Ok(depth),
+    }
 }
 
 pub(super) fn stations(root: &Reader<'_>) -> StationLimits {

@@ -83,6 +83,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("[service]\ndrain_timout = '1s'", "unknown key `service.drain_timout`", "`drain_timeout`"),
     ("[service]\nmodule_threads = 0", "`service.module_threads`: 0 is not between", ""),
     ("[limits]\nrecord_bytes = '5 apples'", "`5 apples` is not a size", "MiB"),
+    ("[limits]\ndepth = 513", "513 is not between 1 and 512", "each level takes stack"),
     ("[log]\nformat = 'jsn'", "unknown value `jsn`", "`json`"),
     ("[stations]\nforget_after = '1d'", "`stations.forget_after` is not available in this version", ""),
     ("[topics.X]\nscope = 'global'\non_recreate = 'halt'", "`halt` is not available in this version", ""),

@@ -194,10 +194,13 @@ impl ElementDecoder {
         field.parse(readings.resolve(text)).ok_or(unparsable)
     }
 
-    /// The input hash of a result: 32 hexadecimal digits.
+    /// The input hash of a result: 32 hexadecimal digits. Any other text is none.
     fn hash(&self, readings: &Readings, slot: Slot) -> Option<u128> {
         let Captured::Text(span) = self.captures.at(slot) else { return None };
-        u128::from_str_radix(readings.resolve(span), 16).ok()
+        let digits = readings.resolve(span);
+        // The parser would also take a sign, and fewer digits.
+        let is_hash = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if is_hash { u128::from_str_radix(digits, 16).ok() } else { None }
     }
 
     fn columns(&self, readings: &mut Readings) -> Result<BodyRow, Refusal> {

@@ -126,7 +126,10 @@ impl<'de> Visitor<'de> for Locate<'_, '_> {
         };
         let (before, seen) = (walk.readings.mark(), walk.seen);
         let mut found = false;
+        let mut count = 0;
         while let Some(matches) = entries.next_key_seed(KeyIs { key: wanted.map(|(key, _)| key), guard })? {
+            count += 1;
+            guard.element(count)?;
             match wanted {
                 Some((_, rest)) if matches => {
                     // Of two equal keys the last counts.

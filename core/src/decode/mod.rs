@@ -8,6 +8,7 @@ mod readings;
 mod reason;
 mod shown;
 mod skip;
+mod tree;
 mod trie;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use serde::de::DeserializeSeed;
 pub use readings::{Body, DeadRecord, GridCell, GridCells, GridTotals, ReadingRow, Readings, Scalar, Scalars};
 pub use reason::Reason;
 pub use shown::elements_json;
+pub(crate) use tree::tree;
 
 use crate::ident::TopicId;
 use crate::plan::{Limits, OnNull, Plan, RecordsPointer};

@@ -120,12 +120,18 @@ pub enum OnNull {
 pub struct Limits {
     /// Payload size in bytes; above it the reason is `too_large`.
     pub record_bytes: usize,
-    /// Nesting of arrays and objects; above it the reason is `too_deep`.
+    /// Nesting of arrays and objects, at most [`Limits::MAX_DEPTH`]; above it the reason is `too_deep`.
     pub depth: usize,
     /// Readings in one record, and elements of one array; above it the reason is `too_large`.
     pub elements: usize,
     /// Length of one string in bytes; above it the reason is `too_large`.
     pub string_bytes: usize,
+}
+
+impl Limits {
+    /// The deepest nesting that a configuration may allow. Walking and printing a reading recurse: from about 4,000
+    /// levels on they overflow the 2 MiB stack of a thread of the dev profile, and an overflow ends the process.
+    pub const MAX_DEPTH: usize = 512;
 }
 
 impl Default for Limits {

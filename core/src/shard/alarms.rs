@@ -88,15 +88,16 @@ impl Shard {
         let is = match standing {
             Standing { blocked_since: None, stale_at: None, in_backlog: false, .. } => Watch::Calm,
             Standing { alarm_at: Some(at), .. } if at <= now => Watch::Raised,
-            Standing { alarm_at, stale_at, .. } => match alarm_at.into_iter().chain(stale_at).min() {
-                Some(moment) => {
-                    // Never in the past, or looking would never end.
-                    let moment = moment.max(now.plus(1));
-                    self.watches.push(Reverse((moment, station, module)));
-                    Watch::Armed(moment)
+            Standing { alarm_at, stale_at, .. } => {
+                // Never in the past, or looking would never end.
+                match alarm_at.into_iter().chain(stale_at).filter(|&at| at > now).min() {
+                    Some(moment) => {
+                        self.watches.push(Reverse((moment, station, module)));
+                        Watch::Armed(moment)
+                    }
+                    None => Watch::Open,
                 }
-                None => Watch::Open,
-            },
+            }
         };
         self.stations[station as usize].runs[module.ix()].watch = is;
         if was_raised {

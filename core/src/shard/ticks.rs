@@ -33,7 +33,8 @@ impl Shard {
             if let Trigger::Every { interval_ms } = plan.trigger
                 && state.next_tick.is_some_and(|tick| tick <= now)
             {
-                state.next_tick = Some(after(now, interval_ms));
+                // At the end of time there is no next one.
+                state.next_tick = Some(after(now, interval_ms)).filter(|&next| next > now);
                 due.push(id);
             }
         }

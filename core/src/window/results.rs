@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::text::canonical;
+use super::text::{canonical, parsed};
 use super::{ResultState, View};
 use crate::contract::{InputHash, LineageRange, ModuleInput, Output, Reading, Value};
 use crate::ident::Millis;
@@ -130,8 +130,8 @@ impl Results {
 /// What a module published: the `output` of an envelope, or the whole element of an older list of results.
 fn output_of(text: &str) -> Reading {
     let reading = canonical(text);
-    match serde_json::from_str(reading.as_json()) {
-        Ok(Json::Object(mut envelope)) if envelope.contains_key("module") => match envelope.remove("output") {
+    match parsed(reading.as_json()) {
+        Json::Object(mut envelope) if envelope.contains_key("module") => match envelope.remove("output") {
             Some(output) => Reading::from_json(output.to_string().into()),
             None => reading,
         },

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use crate::contract::Reading;
+use crate::decode::tree;
 use crate::plan::{Pointer, Scope, TopicPlan, WindowPlan, array_index};
 
 /// One reading's JSON. On the hot path a newer reading is copied over an older one and nothing else happens; parsing
@@ -99,10 +99,8 @@ pub(super) fn canonical(text: &str) -> Reading {
 }
 
 /// Decoding has read this text to its end before; it cannot fail here.
-fn parsed(text: &str) -> Value {
-    let mut json = serde_json::Deserializer::from_str(text);
-    json.disable_recursion_limit();
-    Value::deserialize(&mut json).unwrap_or_default()
+pub(super) fn parsed(text: &str) -> Value {
+    tree(text).unwrap_or_default()
 }
 
 fn at<'v>(value: &'v Value, pointer: &Pointer) -> Option<&'v Value> {

@@ -17,6 +17,9 @@ use quorate_core::plan::{
     WindowPlan,
 };
 
+/// How many cases chance makes of each property that matters, so that none of them is taken on trust.
+pub const CASES: u32 = 10_000;
+
 /// 2025-11-04 11:05:00 in Shanghai: the moment at which the acceptance cases begin.
 pub const T0: i64 = 1_762_225_500_000;
 pub const SECOND: i64 = 1_000;
