@@ -4,12 +4,15 @@
 mod support;
 
 use proptest::prelude::*;
+use quorate_core::RunResult;
+use quorate_core::contract::Output;
+use quorate_core::ident::Millis;
 use quorate_core::plan::{Pad, Plan};
 use quorate_core::shard::Changes;
 use serde_json::json;
 use support::generated::{Record, Shards, asked_about, data_of, kinds, records};
 use support::live::{Live, Sent, json as json_of, sent};
-use support::{HOUR, T0, module, plan, topic};
+use support::{CASES, HOUR, SECOND, T0, module, plan, topic};
 
 const END: i64 = T0 + 4 * HOUR;
 
@@ -21,7 +24,8 @@ fn restored(plan: &Plan, changes: &[Changes]) -> Shards {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    // Every case tries every kind of window, and there are more than ten.
+    #![proptest_config(ProptestConfig { cases: CASES / 10, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_restored_shard_gives_the_same_inputs_and_goes_on_the_same_way(
@@ -160,4 +164,43 @@ fn long_rows_survive_being_stored_whatever_they_hold() {
         let want = original.ask(1, END);
         assert_eq!(restored(&plan, &[changes]).ask(1, END), want);
     }
+}
+
+#[test]
+fn restored_buckets_close_and_are_not_handed_over_twice() {
+    let plan = || plan(vec![topic("ORDER").bucket(SECOND, Some(SECOND))], vec![module("probe").requires(&["ORDER"])]);
+    let order = |tx: i64| json!({ "stationId": "S", "tx": tx });
+    let mut original = Live::new(plan());
+    original.apply("ORDER", T0, &[sent(0, T0, order(0)), sent(1, T0 + SECOND, order(1))]);
+    assert_eq!(original.run(T0 + SECOND).len(), 1);
+    let changes = original.shard.take_changes();
+
+    let mut restored = Live::new(plan());
+    restored.shard.restore(&changes);
+    assert_eq!(restored.shard.next_deadline(), Some(Millis(T0 + 3 * SECOND)), "the open bucket still closes by itself");
+    restored.apply("ORDER", T0 + SECOND, &[sent(0, T0, order(0)), sent(2, T0 + 5, order(2))]);
+    let dead: Vec<_> = std::iter::from_fn(|| restored.shard.poll_dead()).map(|dead| dead.origin.offset.0).collect();
+    assert_eq!(dead, [2], "what the closed bucket holds is known, everything else of its second is late");
+    restored.apply("ORDER", T0 + SECOND, &[sent(3, T0 + SECOND + 1, order(3))]);
+    let inputs = restored.run(T0 + 3 * SECOND);
+    assert_eq!(inputs.len(), 1);
+    assert_eq!(inputs[0].inputs[0].value.bucket().expect("a bucket").readings.len(), 2);
+}
+
+#[test]
+fn restored_results_feed_the_modules_that_depend_on_them() {
+    let modules = || vec![module("up").requires(&["A"]), module("down").requires(&["B", "up"]).on(&["B"])];
+    let plan = || plan(vec![topic("A"), topic("B")], modules());
+    let mut original = Live::new(plan());
+    original.apply("A", T0, &[sent(0, T0, json!({ "stationId": "S" }))]);
+    let runs = original.start(T0);
+    let output = Output::json(&json!({ "kw": 7 })).expect("JSON");
+    original.shard.finish(runs[0].run, RunResult::of(&runs[0].input, &[output]), Millis(T0));
+    let mut restored = Live::new(plan());
+    restored.shard.restore(&original.shard.take_changes());
+    restored.apply("B", T0 + SECOND, &[sent(0, T0 + SECOND, json!({ "stationId": "S" }))]);
+    let inputs = restored.run(T0 + SECOND);
+    assert_eq!(inputs.len(), 1);
+    assert_eq!(inputs[0].topic("up").expect("up").value.reading().expect("reading").as_json(), r#"{"kw":7}"#);
+    assert_eq!(inputs[0].lineage[0].topic, "A".into(), "with the records behind it");
 }

@@ -13,7 +13,7 @@ use support::generated::{
     COLUMNS, Element, Record, STATIONS, STEPS, asked_about, data_of, inputs_after, kinds, records,
 };
 use support::live::{Live, Sent, json as json_of, sent};
-use support::{HOUR, SECOND, T0, module, plan, topic};
+use support::{CASES, HOUR, SECOND, T0, module, plan, topic};
 
 /// Records, and the same records in another order with some of them again.
 fn shuffled() -> impl Strategy<Value = (Vec<Sent>, Vec<Sent>)> {
@@ -28,7 +28,8 @@ fn shuffled() -> impl Strategy<Value = (Vec<Sent>, Vec<Sent>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    // Every case tries every kind of window, and there are more than ten.
+    #![proptest_config(ProptestConfig { cases: CASES / 10, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn order_and_repetition_cannot_be_seen((sent, other) in shuffled()) {

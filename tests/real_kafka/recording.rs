@@ -118,7 +118,8 @@ fn a_recording_holds_every_byte_by_time_and_leaves_no_group_behind() {
     let times: Vec<_> = recorded.iter().map(|record| record.ts).filter(|ts| *ts > BEGAN + 2).collect();
     assert!(times.is_sorted(), "partitions are merged by time");
     let groups = groups(broker);
-    let strangers: Vec<_> = groups.iter().filter(|name| name.contains("record")).collect();
+    let strangers: Vec<_> =
+        groups.iter().filter(|name| name.contains("recording") || name.contains("quorate")).collect();
     assert!(strangers.is_empty(), "{strangers:?}");
 }
 
