@@ -154,8 +154,12 @@ impl Pipeline {
         for (index, inbox) in shard_inboxes.into_iter().enumerate() {
             let gauges = gauges::gauges(topics);
             unsettled.push(Arc::clone(&gauges));
+            let mut shard = Shard::new(Arc::clone(&plan), share);
+            if index > 0 {
+                shard.leave_global_letters();
+            }
             let task = ShardTask {
-                shard: Shard::new(Arc::clone(&plan), share),
+                shard,
                 plan: Arc::clone(&plan),
                 inbox,
                 runs: Arc::clone(&runs),

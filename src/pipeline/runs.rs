@@ -104,8 +104,8 @@ impl Runs {
             let is_final = matches!(outcome, CallOutcome::Rejected(_) | CallOutcome::Stuck(_));
             let (reason, detail) = match outcome {
                 CallOutcome::Returned(outputs) => {
-                    self.publish(run.module, &input, attempt, &outputs).await;
-                    return (run, RunResult::of(&input, &outputs));
+                    let last = self.publish(run.module, &input, attempt, &outputs).await;
+                    return (run, last.and_then(|last| RunResult::of(&input, std::slice::from_ref(last))));
                 }
                 CallOutcome::Rejected(detail) => (Reason::ModuleRejected, detail),
                 CallOutcome::Failed(detail) => (Reason::ModuleFailed, detail),
@@ -129,17 +129,28 @@ impl Runs {
         }
     }
 
-    /// Publishes every result and waits for all of them; one that is refused does not hold the others up.
-    async fn publish(&self, module: ModuleId, input: &ModuleInput, attempt: u32, outputs: &[Output]) {
+    /// Publishes every result and waits for all of them; one that is refused does not hold the others up. The last that
+    /// was acknowledged.
+    async fn publish<'o>(
+        &self,
+        module: ModuleId,
+        input: &ModuleInput,
+        attempt: u32,
+        outputs: &'o [Output],
+    ) -> Option<&'o Output> {
         let settings = &self.modules[module.ix()].settings;
         let version = &self.plan.module(module).version;
         let sends = outputs.iter().map(|output| {
             let record = envelope::result(&settings.output_topic, input, version, attempt, output);
             self.publisher.publish(record)
         });
-        for sent in join_all(sends).await {
+        let mut last = None;
+        for (output, sent) in outputs.iter().zip(join_all(sends).await) {
             match sent {
-                Ok(()) => self.counts.add_result(),
+                Ok(()) => {
+                    self.counts.add_result();
+                    last = Some(output);
+                }
                 Err(PublishError::Refused(detail)) => {
                     warn!(module = &*input.module, station = input.station.as_str(), detail, "result refused");
                     self.give_up(input, Reason::PublishFailed, detail, attempt).await;
@@ -148,6 +159,7 @@ impl Runs {
                 Err(PublishError::Closed) => std::future::pending().await,
             }
         }
+        last
     }
 
     async fn give_up(&self, input: &ModuleInput, reason: Reason, detail: String, attempts: u32) {

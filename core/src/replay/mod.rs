@@ -150,11 +150,11 @@ impl Replay {
         Self { plan, decoders, shard, clock: None }
     }
 
-    /// Takes one record in. Everything due before it happens first. Records of topics that nobody consumes are
-    /// passed over.
+    /// Takes one record in. Everything due before it happens first. Of records of topics that nobody consumes only the
+    /// timestamp counts.
     pub fn record(&mut self, record: &RecordedRecord, observer: &mut dyn Observer) {
-        let Some(topic) = self.plan.topic_id(&record.topic) else { return };
         let clock = self.at(Millis(record.ts), observer);
+        let Some(topic) = self.plan.topic_id(&record.topic) else { return };
         self.apply(topic, record, clock, observer);
         self.run(clock, observer);
     }

@@ -80,7 +80,8 @@ impl Shard {
 
     fn look_closely(&mut self, station: u32, module: ModuleId, now: Millis) {
         let standing = self.standing(station, module, now);
-        let was_raised = self.stations[station as usize].runs[module.ix()].watch == Watch::Raised;
+        let was = self.stations[station as usize].runs[module.ix()].watch;
+        let was_raised = was == Watch::Raised;
         if was_raised && standing.blocked_since.is_some() {
             // Perhaps on account of another input: it is the same episode.
             return;
@@ -91,6 +92,8 @@ impl Shard {
             Standing { alarm_at, stale_at, .. } => {
                 // Never in the past, or looking would never end.
                 match alarm_at.into_iter().chain(stale_at).filter(|&at| at > now).min() {
+                    // What was noted before comes first, and is looked at then.
+                    Some(moment) if matches!(was, Watch::Armed(noted) if now < noted && noted <= moment) => return,
                     Some(moment) => {
                         self.watches.push(Reverse((moment, station, module)));
                         Watch::Armed(moment)

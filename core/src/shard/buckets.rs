@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 
-use super::run::{Pending, Phase};
-use super::{DeadReading, Mode, Shard};
+use super::run::Pending;
+use super::{Change, DeadReading, Mode, Shard};
 use crate::decode::{Body, Reason};
 use crate::ident::{Millis, TopicId};
 use crate::provenance::Origin;
@@ -14,34 +14,41 @@ pub(super) type Whose = Option<u32>;
 
 /// Closed buckets that are kept for one module of one station that is incomplete. One that stays so for longer loses the
 /// oldest, counted.
-const PENDING: usize = 1_000;
+pub(super) const PENDING: usize = 1_000;
+
+/// Open buckets that a window may have while its topic loads: until then nothing closes, because readings of other
+/// partitions may still follow. Beyond it the oldest, which were handed over in an earlier life, close.
+const OPEN_WHILE_LOADING: usize = 64;
 
 impl Shard {
-    /// Takes a reading into the bucket of its time. True when that closed an earlier one that is to be handed over.
+    /// Takes a reading into the bucket of its time.
     pub(super) fn take_bucket(
         &mut self,
         (whose, topic): (Whose, TopicId),
         arriving: &Arriving<'_>,
         (origin, element, mode): (Origin, Option<u32>, Mode),
-    ) -> bool {
-        let Body::Text(text) = arriving.body else { return false };
+    ) -> Change {
+        let Body::Text(text) = arriving.body else { return Change::Nothing };
         let of = &mut self.topics[topic.ix()];
         let owes = mode == Mode::Live && of.readers.iter().any(|(_, triggers)| *triggers);
-        let Some(closer) = of.windows.closer() else { return false };
+        let Some(closer) = of.windows.closer() else { return Change::Nothing };
         let window = match (whose, &mut of.global) {
             (Some(station), _) => &mut self.stations[station as usize].windows[topic.ix()],
             (None, Some(window)) => window,
-            (None, None) => return false,
+            (None, None) => return Change::Nothing,
         };
-        let Window::Buckets(buckets) = window else { return false };
+        let Window::Buckets(buckets) = window else { return Change::Nothing };
         let live = owes.then_some(origin);
         let (opened, released) = match buckets.apply(closer.plan, arriving.time, arriving.origin, text, live) {
-            Taken::Known => return false,
+            Taken::Known => return Change::Nothing,
             Taken::Late => {
-                if mode == Mode::Live {
+                // A record that is read once more, after its partition came back, was accounted for the first time.
+                let again = of.applied.get(&origin.partition).is_some_and(|&applied| origin.offset <= applied);
+                let told = whose.is_some() || self.tells_of_global;
+                if mode == Mode::Live && !again && told {
                     self.dead.push_back(DeadReading { origin, element, reason: Reason::Late });
                 }
-                return false;
+                return Change::Nothing;
             }
             Taken::Kept { opened, released } => (opened, released),
         };
@@ -49,17 +56,47 @@ impl Shard {
         if let Some(deadline) = closer.plan.closes_at(number).filter(|_| opened) {
             of.closing.push(Reverse((deadline, whose)));
         }
-        let closed = buckets.close_earlier(&closer);
+        let open = if of.loaded { 1 } else { OPEN_WHILE_LOADING };
+        let closed = buckets.close_earlier(&closer, open);
         self.due.keep(live);
         self.due.handed_over(released);
         self.note_window(whose, topic);
         let any = !closed.is_empty();
-        self.hand_over(whose, topic, closed) || (any && mode == Mode::Load)
+        match (self.hand_over(whose, topic, closed), mode) {
+            (true, _) => Change::Due,
+            (false, Mode::Load) if any => Change::Due,
+            (false, _) if any => Change::Seen,
+            _ => Change::Nothing,
+        }
+    }
+
+    /// Everything that a topic held at the start is in its buckets: those that a later one has opened after close.
+    pub(super) fn close_loaded(&mut self, topic: TopicId, now: Millis) {
+        let all = self.stations_of(None).map(Some);
+        for whose in std::iter::once(None).chain(all) {
+            let of = &mut self.topics[topic.ix()];
+            let Some(closer) = of.windows.closer() else { return };
+            let window = match (whose, &mut of.global) {
+                (None, Some(window)) => window,
+                (Some(station), None) => &mut self.stations[station as usize].windows[topic.ix()],
+                _ => continue,
+            };
+            let Window::Buckets(buckets) = window else { continue };
+            let closed = buckets.close_earlier(&closer, 1);
+            if !closed.is_empty() {
+                self.note_window(whose, topic);
+                self.hand_over(whose, topic, closed);
+                self.wake_readers(whose, topic, now);
+            }
+        }
+        let clock = self.topics[topic.ix()].event_clock.unwrap_or(now);
+        self.close_due(topic, clock, now);
     }
 
     /// Closes the buckets of a topic whose time has run out at `clock`, and makes due what that calls for.
     pub(super) fn close_due(&mut self, topic: TopicId, clock: Millis, now: Millis) {
-        while let Some(&Reverse((deadline, whose))) = self.topics[topic.ix()].closing.peek()
+        while self.topics[topic.ix()].loaded
+            && let Some(&Reverse((deadline, whose))) = self.topics[topic.ix()].closing.peek()
             && deadline <= clock
         {
             let of = &mut self.topics[topic.ix()];
@@ -77,13 +114,17 @@ impl Shard {
             }
             self.note_window(whose, topic);
             self.hand_over(whose, topic, closed);
-            for station in self.stations_of(whose) {
-                self.turn += 1;
-                for at in 0..self.topics[topic.ix()].readers.len() {
-                    let (module, _) = self.topics[topic.ix()].readers[at];
-                    self.consider(station, module, None, now);
-                    self.look(station, module, now);
-                }
+            self.wake_readers(whose, topic, now);
+        }
+    }
+
+    fn wake_readers(&mut self, whose: Whose, topic: TopicId, now: Millis) {
+        for station in self.stations_of(whose) {
+            self.turn += 1;
+            for at in 0..self.topics[topic.ix()].readers.len() {
+                let (module, _) = self.topics[topic.ix()].readers[at];
+                self.consider(station, module, None, now);
+                self.look(station, module, now);
             }
         }
     }
@@ -103,7 +144,7 @@ impl Shard {
 
     /// When a bucket of a topic that is read to its end closes by itself.
     pub(super) fn next_closing(&self) -> Option<Millis> {
-        let topics = self.topics.iter().filter(|topic| topic.event_clock.is_none());
+        let topics = self.topics.iter().filter(|topic| topic.event_clock.is_none() && topic.loaded);
         topics.filter_map(|topic| topic.closing.peek().map(|Reverse((deadline, _))| *deadline)).min()
     }
 
@@ -120,11 +161,6 @@ impl Shard {
                 for &(module, _) in self.topics[topic.ix()].readers.iter().filter(|(_, triggers)| *triggers) {
                     let state = &mut self.stations[station as usize];
                     self.due.keep_bucket(state, module, Pending { topic, bucket: bucket.clone(), owed });
-                    let run = &state.runs[module.ix()];
-                    if run.phase == Phase::Idle && run.pending.len() > PENDING {
-                        self.due.drop_bucket(state, module);
-                        self.modules[module.ix()].skipped += 1;
-                    }
                 }
             }
             self.due.handed_over(owed);

@@ -80,6 +80,15 @@ impl DueRuns {
         }
     }
 
+    /// Notes a live record of a module that is not loaded, unless an earlier one of its partition stands for it.
+    pub(super) fn owe_early(&mut self, state: &mut StationState, module: ModuleId, origin: Origin) {
+        let early = &mut state.runs[module.ix()].early;
+        if early.iter().all(|other| (other.topic, other.partition) != (origin.topic, origin.partition)) {
+            early.push(origin);
+            self.keep(Some(origin));
+        }
+    }
+
     /// Nothing is owed on account of this run any more.
     pub(super) fn forgive(&mut self, state: &mut StationState, module: ModuleId) {
         if let Some(origin) = state.runs[module.ix()].owed.take() {
@@ -139,19 +148,18 @@ impl DueRuns {
         true
     }
 
-    /// Makes ready what was to wait until `now`.
-    pub(super) fn release(&mut self, now: Millis, stations: &mut [StationState], turn: &mut u64) {
+    /// The next run that was to wait until `now`, and how it waited.
+    pub(super) fn pop_timed(&mut self, now: Millis, stations: &[StationState]) -> Option<(u32, ModuleId, Phase)> {
         while let Some(&Reverse((deadline, _, station, module))) = self.timed.peek()
             && deadline <= now
         {
             self.timed.pop();
-            let state = &mut stations[station as usize];
-            let run = &state.runs[module.ix()];
+            let run = &stations[station as usize].runs[module.ix()];
             if matches!(run.phase, Phase::Delayed | Phase::Held) && run.until == Some(deadline) {
-                *turn += 1;
-                self.schedule(state, (station, module), *turn, None);
+                return Some((station, module, run.phase));
             }
         }
+        None
     }
 
     pub(super) fn next_deadline(&self) -> Option<Millis> {

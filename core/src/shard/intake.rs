@@ -1,7 +1,7 @@
 //! Readings in: which windows they change, and whom that makes due once their whole record is in.
 
 use super::buckets::Whose;
-use super::{DeadReading, Mode, Shard, Touched};
+use super::{Change, DeadReading, Mode, Shard, Touched};
 use crate::decode::{ReadingRow, Readings, Reason};
 use crate::ident::{Millis, ModuleId, TopicId};
 use crate::plan::Source;
@@ -60,7 +60,8 @@ impl Shard {
         };
         let arriving = Arriving { time: row.time, origin: provenance, body: readings.body(row) };
         let Some(id) = readings.station(row) else {
-            self.global_changed |= self.put(None, topic, &arriving, (origin, row.element, mode), now);
+            let change = self.put(None, topic, &arriving, (origin, row.element, mode), now);
+            self.global_change = self.global_change.max(change);
             return;
         };
         let Some((station, is_new)) = self.find_or_admit(id, row.station_hash, mode, now) else {
@@ -71,11 +72,11 @@ impl Shard {
             }
             return;
         };
-        let changed = self.put(Some(station), topic, &arriving, (origin, row.element, mode), now);
-        self.touch(station, changed, is_new);
+        let change = self.put(Some(station), topic, &arriving, (origin, row.element, mode), now);
+        self.touch(station, change, is_new);
     }
 
-    /// Puts a reading into its window. True when that changes what a module can see.
+    /// Puts a reading into its window.
     #[inline]
     fn put(
         &mut self,
@@ -84,23 +85,24 @@ impl Shard {
         arriving: &Arriving<'_>,
         (origin, element, mode): (Origin, Option<u32>, Mode),
         now: Millis,
-    ) -> bool {
+    ) -> Change {
         let state = &mut self.topics[topic.ix()];
         if state.windows.closer().is_some() {
             return self.take_bucket((whose, topic), arriving, (origin, element, mode));
         }
         let clock = state.event_clock.unwrap_or(now);
-        let changed = match (whose, &mut state.global) {
-            (Some(station), _) => {
-                self.stations[station as usize].windows[topic.ix()].apply(&state.windows, arriving, clock)
-            }
-            (None, Some(window)) => window.apply(&state.windows, arriving, clock),
-            (None, None) => false,
+        let window = match (whose, &mut state.global) {
+            (Some(station), _) => &mut self.stations[station as usize].windows[topic.ix()],
+            (None, Some(window)) => window,
+            (None, None) => return Change::Nothing,
         };
-        if changed {
-            self.note_window(whose, topic);
-        }
-        changed
+        let change = match (window.apply(&state.windows, arriving, clock), window.renewed()) {
+            (true, _) => Change::Due,
+            (false, true) => Change::Seen,
+            (false, false) => return Change::Nothing,
+        };
+        self.note_window(whose, topic);
+        change
     }
 
     /// Notes that a window's content is to be saved.
@@ -116,36 +118,54 @@ impl Shard {
 
     /// Notes that the record in hand names a station.
     #[inline]
-    fn touch(&mut self, station: u32, changed: bool, is_new: bool) {
+    fn touch(&mut self, station: u32, change: Change, is_new: bool) {
         let state = &mut self.stations[station as usize];
         if state.touched_by == self.record {
-            self.touched[state.touched_at].changed |= changed;
+            let touched = &mut self.touched[state.touched_at];
+            touched.change = touched.change.max(change);
         } else {
             state.touched_by = self.record;
             state.touched_at = self.touched.len();
-            self.touched.push(Touched { station, changed, is_new });
+            self.touched.push(Touched { station, change, is_new });
         }
     }
 
     /// After a whole record: what it changed makes modules due, station by station in the order it names them.
     fn end_record(&mut self, origin: Origin, mode: Mode, now: Millis) {
-        if std::mem::take(&mut self.global_changed) {
-            (0..self.station_count()).for_each(|station| self.touch(station, true, false));
+        let global = std::mem::take(&mut self.global_change);
+        if global != Change::Nothing {
+            (0..self.station_count()).for_each(|station| self.touch(station, global, false));
+            self.keep_early_global(global, origin, mode);
         }
         let mut touched = std::mem::take(&mut self.touched);
-        for Touched { station, changed, is_new } in touched.drain(..) {
+        for Touched { station, change, is_new } in touched.drain(..) {
             self.turn += 1;
             if is_new {
                 self.greet(station, now);
             }
-            if changed {
+            if change == Change::Due {
                 self.note_change(station, origin, mode, now);
             }
             if mode == Mode::Live {
-                self.consider_touched(Touched { station, changed, is_new }, origin, now);
+                self.consider_touched(Touched { station, change, is_new }, origin.topic, Some(origin), now);
+            } else if self.stations[station as usize].runs.iter().any(|run| !run.pending.is_empty()) {
+                // A bucket that was read live was closed by a record that only loads.
+                self.consider_touched(Touched { station, change, is_new: false }, origin.topic, None, now);
             }
         }
         self.touched = touched;
+        let applied = self.topics[origin.topic.ix()].applied.entry(origin.partition).or_insert(origin.offset);
+        *applied = origin.offset.max(*applied);
+    }
+
+    /// A live global record concerns stations that are only about to be loaded, too.
+    fn keep_early_global(&mut self, change: Change, origin: Origin, mode: Mode) {
+        let topic = &mut self.topics[origin.topic.ix()];
+        let waits = |(module, triggers): &(ModuleId, bool)| *triggers && !self.modules[module.ix()].loaded;
+        if mode == Mode::Live && change == Change::Due && topic.early.is_none() && topic.readers.iter().any(waits) {
+            topic.early = Some(origin);
+            self.due.keep(Some(origin));
+        }
     }
 
     /// A changed window is a change for the modules that it triggers. One that is loaded again while its module runs
@@ -161,19 +181,19 @@ impl Shard {
         }
     }
 
-    /// Considers, in dependency order, the modules that read what changed; for a new station all, because what is global is new
-    /// to it too.
-    fn consider_touched(&mut self, touched: Touched, origin: Origin, now: Millis) {
-        let Touched { station, changed, is_new } = touched;
+    /// Considers, in dependency order, the modules that read what changed; for a new station all, because what is global
+    /// is new to it too.
+    fn consider_touched(&mut self, touched: Touched, topic: TopicId, cause: Option<Origin>, now: Millis) {
+        let Touched { station, change, is_new } = touched;
         if is_new {
             for module in (0..).map(ModuleId).take(self.modules.len()) {
-                self.consider(station, module, Some(origin), now);
+                self.consider(station, module, cause, now);
                 self.look(station, module, now);
             }
-        } else if changed {
-            for at in 0..self.topics[origin.topic.ix()].readers.len() {
-                let (module, _) = self.topics[origin.topic.ix()].readers[at];
-                self.consider(station, module, Some(origin), now);
+        } else if change != Change::Nothing {
+            for at in 0..self.topics[topic.ix()].readers.len() {
+                let (module, _) = self.topics[topic.ix()].readers[at];
+                self.consider(station, module, cause, now);
                 self.look(station, module, now);
             }
         }

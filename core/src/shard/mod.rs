@@ -56,14 +56,16 @@ pub struct Shard {
     limit: usize,
     /// Stations of the record in hand, in the order in which it names them.
     touched: Vec<Touched>,
-    /// Whether the record in hand changed what all stations see.
-    global_changed: bool,
+    /// What the record in hand changed for all stations.
+    global_change: Change,
     record: u64,
     /// Counts stations as records name them and deadlines as they fire: the order in which runs start.
     turn: u64,
     /// When completeness is looked at again, whether or not anything changed.
     watches: BinaryHeap<Reverse<(Millis, u32, ModuleId)>>,
     alarms: VecDeque<Alarm>,
+    /// Whether it tells of global readings that were given up; of several shards one does.
+    tells_of_global: bool,
 }
 
 #[derive(Debug)]
@@ -74,6 +76,10 @@ struct TopicState {
     /// What windows of this topic measure expiry by; none is the wall clock.
     event_clock: Option<Millis>,
     loaded: bool,
+    /// The newest global record that was read live before all modules it triggers were loaded. It stays unsettled.
+    early: Option<Origin>,
+    /// The last record of each partition that was taken in.
+    applied: HashMap<Partition, Offset>,
     /// When open buckets close by themselves.
     closing: BinaryHeap<Reverse<(Millis, Whose)>>,
     /// Modules that have this topic among their inputs, with whether it triggers them. In dependency order.
@@ -85,6 +91,8 @@ struct ModuleState {
     loaded: bool,
     upstream: Vec<ModuleId>,
     dependents: Vec<(ModuleId, bool)>,
+    /// Everything that depends on it, directly or not.
+    downstream: Vec<ModuleId>,
     patience: Patience,
     next_tick: Option<Millis>,
     /// Runs and buckets that were dropped because the station was incomplete.
@@ -95,8 +103,20 @@ struct ModuleState {
 #[derive(Clone, Copy, Debug)]
 struct Touched {
     station: u32,
-    changed: bool,
+    change: Change,
     is_new: bool,
+}
+
+/// What a reading changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Change {
+    /// Nothing that a module can see.
+    #[default]
+    Nothing,
+    /// What modules see; nobody is called on its account, but a station may be complete on its account.
+    Seen,
+    /// What modules see, and those it triggers are to be called.
+    Due,
 }
 
 /// Whether readings may invoke modules.
@@ -139,13 +159,23 @@ impl Shard {
                 .modules()
                 .filter(|(_, module)| module.inputs().any(|(input, _)| input.source == Source::Topic(id)));
             let readers = readers.map(|(module, plan)| (module, plan.is_triggered_by(Source::Topic(id)))).collect();
-            TopicState { windows, global, event_clock: None, loaded: false, closing: BinaryHeap::new(), readers }
+            TopicState {
+                windows,
+                global,
+                event_clock: None,
+                loaded: false,
+                early: None,
+                applied: HashMap::new(),
+                closing: BinaryHeap::new(),
+                readers,
+            }
         });
         let topics = topics.collect::<Vec<_>>();
         let modules = plan.modules().map(|(id, module)| ModuleState {
             loaded: false,
             upstream: upstream::upstream(module),
             dependents: upstream::dependents(&plan, id),
+            downstream: upstream::downstream(&plan, id),
             patience: upstream::patience(&plan, id),
             next_tick: None,
             skipped: 0,
@@ -163,18 +193,24 @@ impl Shard {
             dead: VecDeque::new(),
             limit,
             touched: Vec::new(),
-            global_changed: false,
+            global_change: Change::Nothing,
             record: 0,
             turn: 0,
             watches: BinaryHeap::new(),
             alarms: VecDeque::new(),
+            tells_of_global: true,
             plan,
         }
     }
 
+    /// Leaves it to another shard to tell of global readings that were given up.
+    pub fn leave_global_letters(&mut self) {
+        self.tells_of_global = false;
+    }
+
     /// Makes everything due whose time has come.
     pub fn handle_timeout(&mut self, now: Millis) {
-        self.due.release(now, &mut self.stations, &mut self.turn);
+        self.release_timed(now);
         for topic in (0..).map(TopicId).take(self.topics.len()) {
             if self.topics[topic.ix()].event_clock.is_none() {
                 self.close_due(topic, now, now);

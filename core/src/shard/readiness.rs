@@ -1,6 +1,7 @@
 //! Completeness: what status an input has, whether a run may take place, and what becomes of one that may not.
 
 use super::Shard;
+use super::buckets::PENDING;
 use super::run::Phase;
 use crate::contract::Status;
 use crate::ident::{Millis, ModuleId};
@@ -130,13 +131,16 @@ impl Shard {
         if run.phase != Phase::Idle || (loaded && !run.wants()) {
             return;
         }
+        if !loaded {
+            cause.into_iter().for_each(|origin| self.due.owe_early(state, module, origin));
+            return;
+        }
         if let Some(origin) = cause {
             self.due.owe(state, module, origin);
         }
-        if !loaded {
-            return;
-        }
-        if self.may_run(station, module, now) {
+        // What is missing may be the very result that is being made.
+        let skips = self.plan.module(module).incomplete.then == Then::Skip;
+        if self.may_run(station, module, now) || (skips && self.is_upstream_at_work(station, module)) {
             let wait = self.must_wait(station, module, now);
             let state = &mut self.stations[station as usize];
             self.due.schedule(state, (station, module), self.turn, wait);
@@ -178,21 +182,28 @@ impl Shard {
             self.modules[module.ix()].skipped += 1;
             while self.due.drop_bucket(state, module) {}
             state.runs[module.ix()].changed = false;
-        } else if matches!(plan.trigger, Trigger::Every { .. }) {
+        }
+        while state.runs[module.ix()].pending.len() > PENDING {
+            self.due.drop_bucket(state, module);
+            self.modules[module.ix()].skipped += 1;
+        }
+        if matches!(plan.trigger, Trigger::Every { .. }) {
             state.runs[module.ix()].changed = false;
         }
         self.due.wait(state, module);
     }
 
-    /// A bucket that has grown too old while it waited cannot be handed over any more.
+    /// A required bucket that has grown too old while it waited cannot be handed over any more, unless the module's
+    /// policy does without.
     fn drop_stale_buckets(&mut self, station: u32, module: ModuleId, now: Millis) {
         let plan = self.plan.module(module);
+        if matches!(plan.incomplete.then, Then::LastGood | Then::Partial) {
+            return;
+        }
         let state = &mut self.stations[station as usize];
         while let Some(next) = state.runs[module.ix()].pending.front() {
-            let max_age_ms = plan
-                .inputs()
-                .find(|(input, _)| input.source == Source::Topic(next.topic))
-                .and_then(|(input, _)| input.max_age_ms);
+            let required = plan.requires.iter().find(|input| input.source == Source::Topic(next.topic));
+            let max_age_ms = required.and_then(|input| input.max_age_ms);
             if max_age_ms.is_none_or(|max_age_ms| now.since(next.bucket.to()) <= max_age_ms) {
                 return;
             }

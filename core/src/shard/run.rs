@@ -25,6 +25,9 @@ pub(super) struct Run {
     /// The newest record that is unsettled because of those changes. None while the run waits for completeness: then
     /// nothing is due, and the record that completes the station will be owed instead.
     pub(super) owed: Option<Origin>,
+    /// Until the module is loaded: the first live record of each partition that it reads. Nobody knows yet which of them
+    /// matter, so each stays unsettled.
+    pub(super) early: Vec<Origin>,
     pub(super) phase: Phase,
     /// When a delayed or held run becomes ready at the latest.
     pub(super) until: Option<Millis>,

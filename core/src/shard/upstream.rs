@@ -5,6 +5,7 @@ use super::run::{Phase, RunId};
 use super::{Mode, Shard};
 use crate::ident::{Millis, ModuleId};
 use crate::plan::{ModulePlan, Plan, Source};
+use crate::provenance::Origin;
 use crate::window::RunResult;
 
 /// How long a dependent waits for the modules it depends on, in milliseconds.
@@ -32,6 +33,17 @@ pub(super) fn dependents(plan: &Plan, module: ModuleId) -> Vec<(ModuleId, bool)>
     fed.map(|(id, plan)| (id, plan.is_triggered_by(source))).collect()
 }
 
+/// The modules that depend on `module`, directly or through others, in dependency order.
+pub(super) fn downstream(plan: &Plan, module: ModuleId) -> Vec<ModuleId> {
+    let mut found = vec![module];
+    for (id, plan) in plan.modules() {
+        if upstream(plan).iter().any(|up| found.contains(up)) {
+            found.push(id);
+        }
+    }
+    found.split_off(1)
+}
+
 /// One deadline for the whole chain above a module: the longest way through it.
 pub(super) fn patience(plan: &Plan, module: ModuleId) -> Patience {
     let longest = |of: &dyn Fn(ModuleId) -> i64| upstream(plan.module(module)).into_iter().map(of).max().unwrap_or(0);
@@ -46,34 +58,28 @@ impl Shard {
     pub fn finish(&mut self, run: RunId, result: Option<RunResult>, now: Millis) {
         let RunId { station, module } = run;
         let state = &mut self.stations[station as usize];
-        self.turn = state.runs[module.ix()].turn;
+        // Dependents go on in this station's turn; a further run of its own waits its turn like any other.
+        let counted = std::mem::replace(&mut self.turn, state.runs[module.ix()].turn);
         let (owed, bucket) = self.due.end(state, run);
-        let changed = result.is_some_and(|result| self.hand_on(station, module, result));
-        // Dependents owe the records of this run before it lets go of them.
-        self.wake_dependents(station, module, changed, owed.or(bucket), now);
+        if let Some(result) = result {
+            // Dependents owe the records of this run before it lets go of them.
+            self.hand_on(station, module, result, owed.or(bucket), now);
+        }
+        self.release_dependents(station, module);
         owed.into_iter().for_each(|origin| self.due.settled(origin));
         self.due.handed_over(bucket);
+        self.turn = counted + 1;
         self.consider(station, module, None, now);
     }
 
-    /// Keeps a result for dependents. True when it changes what they can see.
-    fn hand_on(&mut self, station: u32, module: ModuleId, result: RunResult) -> bool {
+    /// Keeps a result for dependents, and wakes them. A renewal triggers nobody, but may be young enough again for one
+    /// that waits.
+    fn hand_on(&mut self, station: u32, module: ModuleId, result: RunResult, origin: Option<Origin>, now: Millis) {
         if self.modules[module.ix()].dependents.is_empty() {
-            return false;
+            return;
         }
         let changed = self.stations[station as usize].results[module.ix()].hand_over(result);
         self.changed.slot(&mut self.stations[station as usize], station, Source::Module(module));
-        changed
-    }
-
-    fn wake_dependents(
-        &mut self,
-        station: u32,
-        module: ModuleId,
-        changed: bool,
-        origin: Option<crate::provenance::Origin>,
-        now: Millis,
-    ) {
         for at in 0..self.modules[module.ix()].dependents.len() {
             let (dependent, triggers) = self.modules[module.ix()].dependents[at];
             if changed && triggers {
@@ -83,24 +89,31 @@ impl Shard {
                     None => state.runs[dependent.ix()].changed = true,
                 }
             }
-            if changed {
-                self.consider(station, dependent, origin, now);
-                self.look(station, dependent, now);
-            }
+            self.consider(station, dependent, origin.filter(|_| changed), now);
+            self.look(station, dependent, now);
         }
-        self.release_dependents(station, module);
     }
 
-    /// Lets dependents go that waited for `module`, unless they wait for another one, too.
+    /// Lets everything go that waited for `module`, unless it waits for another one, too.
     pub(super) fn release_dependents(&mut self, station: u32, module: ModuleId) {
-        for at in 0..self.modules[module.ix()].dependents.len() {
-            let (dependent, _) = self.modules[module.ix()].dependents[at];
+        for at in 0..self.modules[module.ix()].downstream.len() {
+            let dependent = self.modules[module.ix()].downstream[at];
             let state = &self.stations[station as usize];
             if state.runs[dependent.ix()].phase == Phase::Held && !self.is_upstream_at_work(station, dependent) {
                 let state = &mut self.stations[station as usize];
                 let turn = state.runs[dependent.ix()].turn;
                 self.due.schedule(state, (station, dependent), turn, None);
             }
+        }
+    }
+
+    /// Makes ready what was to wait until `now`. One whose interval is over may still have to wait for another module.
+    pub(super) fn release_timed(&mut self, now: Millis) {
+        while let Some((station, module, waited)) = self.due.pop_timed(now, &self.stations) {
+            self.turn += 1;
+            let hold = if waited == Phase::Delayed { self.held_until(station, module, now) } else { None };
+            let wait = hold.filter(|&until| until > now).map(|until| (Phase::Held, until));
+            self.due.schedule(&mut self.stations[station as usize], (station, module), self.turn, wait);
         }
     }
 
@@ -114,8 +127,10 @@ impl Shard {
         Some(now.plus(if is_first { first_ms } else { later_ms }))
     }
 
-    fn is_upstream_at_work(&self, station: u32, module: ModuleId) -> bool {
+    /// Whether a module above `module` is at work for the station.
+    pub(super) fn is_upstream_at_work(&self, station: u32, module: ModuleId) -> bool {
         let runs = &self.stations[station as usize].runs;
-        self.modules[module.ix()].upstream.iter().any(|up| runs[up.ix()].is_at_work())
+        let mut above = self.modules[module.ix()].upstream.iter();
+        above.any(|&up| runs[up.ix()].is_at_work() || self.is_upstream_at_work(station, up))
     }
 }

@@ -70,7 +70,8 @@ impl Buckets {
     ) -> Taken {
         let number = plan.number(time);
         if self.closed_until.is_some_and(|closed| number <= closed) {
-            let known = self.newest.as_ref().is_some_and(|newest| newest.entries.contains(&(time, origin)));
+            let known =
+                self.newest.as_ref().is_some_and(|newest| newest.entries.binary_search(&(time, origin)).is_ok());
             return if known { Taken::Known } else { Taken::Late };
         }
         let bucket = self.open.entry(number).or_default();
@@ -83,10 +84,11 @@ impl Buckets {
         Taken::Kept { opened, released }
     }
 
-    /// Closes every bucket before the newest open one, oldest first.
-    pub(crate) fn close_earlier(&mut self, topic: &Closer<'_>) -> Vec<Closing> {
-        let Some((&newest, _)) = self.open.last_key_value() else { return Vec::new() };
-        self.close_while(topic, |number| number < newest)
+    /// Closes the oldest buckets until no more than `open` are left open, oldest first: all before the newest where that
+    /// is 1.
+    pub(crate) fn close_earlier(&mut self, topic: &Closer<'_>, open: usize) -> Vec<Closing> {
+        let Some((&first_left, _)) = self.open.iter().rev().nth(open - 1) else { return Vec::new() };
+        self.close_while(topic, |number| number < first_left)
     }
 
     /// Closes every bucket whose time has run out at `clock`, oldest first.
@@ -246,9 +248,9 @@ mod tests {
             let mut buckets = Buckets::default();
             assert_eq!(apply(&mut buckets, 0, 100), Taken::Kept { opened: true, released: None });
             assert_eq!(apply(&mut buckets, 1, 50), Taken::Kept { opened: false, released: live(0) });
-            assert!(buckets.close_earlier(closer).is_empty());
+            assert!(buckets.close_earlier(closer, 1).is_empty());
             apply(&mut buckets, 2, 1_000);
-            let closed = buckets.close_earlier(closer);
+            let closed = buckets.close_earlier(closer, 1);
             assert_eq!(offsets(&closed), [[1, 0]], "in order of time");
             assert_eq!(closed[0].owed, live(1), "the newest record stands for all");
             assert_eq!(apply(&mut buckets, 3, 999), Taken::Late);
@@ -274,7 +276,7 @@ mod tests {
             let mut buckets = Buckets::default();
             apply(&mut buckets, 0, 100);
             apply(&mut buckets, 1, 1_100);
-            buckets.close_earlier(closer);
+            buckets.close_earlier(closer, 1);
             let state = buckets.state().expect("not empty");
             let mut restored = Buckets::default();
             restored.restore(closer, &state);

@@ -138,6 +138,11 @@ impl Window {
         }
     }
 
+    /// Whether the last reading renewed what the window holds without changing it.
+    pub(crate) fn renewed(&self) -> bool {
+        matches!(self, Self::Results(results) if results.renewed())
+    }
+
     /// When the last reading of a window left that has become empty by itself.
     pub(crate) fn emptied_at(&self, topic: &TopicWindows) -> Option<Millis> {
         match self {

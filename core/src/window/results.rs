@@ -36,6 +36,8 @@ impl RunResult {
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     entry: Option<Box<Entry>>,
+    /// Whether the last reading renewed the entry.
+    renewed: bool,
 }
 
 #[derive(Debug)]
@@ -63,6 +65,7 @@ impl Results {
             Some(Entry { time: kept, .. }) => *kept < time,
             None => true,
         };
+        self.renewed = is_newer;
         is_newer && self.renew(time, hash.map(InputHash), Arrived::Topic(origin), output_of(text))
     }
 
@@ -78,6 +81,11 @@ impl Results {
         let changed = !self.entry.as_deref().is_some_and(repeats);
         self.entry = Some(Box::new(Entry { time, hash, from, output }));
         changed
+    }
+
+    /// Whether the last reading renewed the result, changed or not.
+    pub(super) fn renewed(&self) -> bool {
+        self.renewed
     }
 
     pub(crate) fn newest(&self) -> Option<Millis> {
