@@ -306,26 +306,18 @@ fn looking_again_after_each_backlog_piles_nothing_up() {
 
 #[test]
 fn a_replay_ends_at_the_end_of_time() {
-    let (tx, rx) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut sc = Scenario::new(fleet(vec![module("m").requires_young("PARAM", 10)]));
-        sc.send("PARAM", i64::MAX, s(0));
-        sc.send("PARAM", i64::MAX, s(0));
-        tx.send(sc.inputs().len()).expect("as set up");
-    });
-    rx.recv_timeout(std::time::Duration::from_secs(5)).expect("the replay does not end");
+    let mut sc = Scenario::new(fleet(vec![module("m").requires_young("PARAM", 10)]));
+    sc.send("PARAM", i64::MAX, s(0));
+    sc.send("PARAM", i64::MAX, s(0));
+    assert!(sc.inputs().len() < 3, "no input follows another without end");
 }
 
 #[test]
 fn intervals_end_at_the_end_of_time() {
-    let (tx, rx) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut sc = Scenario::new(fleet(vec![module("m").requires(&["PARAM"]).every(DAY)]));
-        sc.send("PARAM", i64::MAX - 5, s(0));
-        sc.send("PARAM", i64::MAX, s(0));
-        tx.send(sc.inputs().len()).expect("as set up");
-    });
-    rx.recv_timeout(std::time::Duration::from_secs(5)).expect("the replay does not end");
+    let mut sc = Scenario::new(fleet(vec![module("m").requires(&["PARAM"]).every(DAY)]));
+    sc.send("PARAM", i64::MAX - 5, s(0));
+    sc.send("PARAM", i64::MAX, s(0));
+    assert!(sc.inputs().len() < 3, "no input follows another without end");
 }
 
 #[test]
