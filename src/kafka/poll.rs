@@ -23,6 +23,11 @@ use crate::pipeline::ports::LaneItem;
 const TURN: Duration = Duration::from_millis(100);
 /// The same while only events are served.
 const EVENT_TURN: Duration = Duration::from_millis(20);
+/// After so many turns in which nothing happened they grow longer, and where the client stands, which costs it two changes
+/// of threads, is asked after every third: silence costs next to nothing.
+const SETTLED_TURNS: u32 = 30;
+const QUIET_TURN: Duration = Duration::from_millis(300);
+const SELDOM: u32 = 3;
 /// Not polling is free for so long (heartbeats have their own thread); after it the partitions are paused, which costs
 /// what is prefetched, and polling goes on for the group's sake.
 const UNPOLLED_LIMIT: Duration = Duration::from_secs(5);
@@ -55,6 +60,8 @@ pub(super) struct Poller<'a> {
     rechecks: Backoff,
     full_since: Option<Instant>,
     paused: Option<Pause>,
+    /// Turns since anything happened.
+    quiet_turns: u32,
 }
 
 /// Attempts at what one topic needs before it flows.
@@ -112,6 +119,7 @@ impl<'a> Poller<'a> {
             rechecks: Backoff::new(RETRY_FIRST, RETRY_LIMIT),
             full_since: None,
             paused: None,
+            quiet_turns: 0,
         }
     }
 
@@ -171,11 +179,15 @@ impl Poller<'_> {
             }
             self.resume();
         }
-        let drained = drain::drain(self.context, self.consumer, TURN);
+        let patience = if self.quiet_turns > SETTLED_TURNS { QUIET_TURN } else { TURN };
+        let drained = drain::drain(self.context, self.consumer, patience);
         self.accept(drained);
     }
 
     fn accept(&mut self, drained: Drained) {
+        if self.is_quiet(&drained) {
+            return;
+        }
         let shown = assign::shown(self.context, self.consumer);
         for (slot, batch) in drained.full {
             self.queue(slot, batch, None);
@@ -195,6 +207,13 @@ impl Poller<'_> {
         if let Some(error) = drained.error {
             self.classify(&error);
         }
+    }
+
+    /// Whether nothing happened in this turn, nor in those before it, and nobody needs to know where the client stands.
+    fn is_quiet(&mut self, drained: &Drained) -> bool {
+        let happened = !drained.is_idle() || drained.error.is_some() || self.context.table().has_events();
+        self.quiet_turns = if happened { 0 } else { self.quiet_turns.saturating_add(1) };
+        self.quiet_turns > SETTLED_TURNS && !self.quiet_turns.is_multiple_of(SELDOM)
     }
 
     fn queue(&mut self, slot: Slot, mut batch: quorate_core::record::RecordBatch, shown: Option<&[Placed]>) {

@@ -162,6 +162,11 @@ impl Table {
         self.paused = false;
     }
 
+    /// Whether anything happened inside callbacks that has to be told to lanes.
+    pub(super) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// What happened inside callbacks and has to be told to lanes, after the records polled before it.
     pub(super) fn take_events(&mut self) -> Vec<(Slot, LaneItem)> {
         std::mem::take(&mut self.events)
