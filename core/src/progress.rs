@@ -136,6 +136,12 @@ impl Progress {
         behind.map(|progress| progress.newest.unwrap_or(Millis(i64::MIN))).min()
     }
 
+    /// The newest timestamp handed out of the topic, of its slowest partition; none before the first record.
+    #[must_use]
+    pub fn newest(&self, topic: TopicId) -> Option<Millis> {
+        self.topics[topic.ix()].partitions.values().filter_map(|progress| progress.newest).min()
+    }
+
     /// Every assigned partition as it stands.
     #[must_use]
     pub fn cut(&self) -> Vec<Cut> {

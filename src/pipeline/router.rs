@@ -109,6 +109,7 @@ impl Router {
             self.fill_heads().await;
             let heads: Vec<Head> = (0..self.lanes.len()).map(|lane| self.head(lane)).collect();
             let stopped = heads.iter().any(|head| matches!(head, Head::Stopped));
+            self.hold_clocks(&heads).await;
             let next = self.rounds.next(|lane| heads[lane].records());
             tokio::select! {
                 biased;
@@ -167,6 +168,17 @@ impl Router {
             return Head::Stopped;
         }
         Head::Records(batch.len().max(batch.bytes().len() / BYTES_PER_RECORD))
+    }
+
+    /// While a lane stands still its topic's clock does, too: buckets must not close over records that wait in it.
+    async fn hold_clocks(&mut self, heads: &[Head]) {
+        for lane in (0..heads.len()).filter(|&lane| matches!(heads[lane], Head::Stopped)) {
+            let newest = self.progress.newest(topic_id(lane));
+            if let Some(newest) = newest.filter(|_| !self.lanes[lane].behind) {
+                self.lanes[lane].behind = true;
+                self.tell_all(|| ToShard::Behind(topic_id(lane), newest)).await;
+            }
+        }
     }
 
     /// Decodes the head of a lane and hands it to the shards.

@@ -34,6 +34,8 @@ pub(super) enum ToShard {
     Apply(Arc<Portion>, Vec<u32>),
     /// A topic is loaded.
     Loaded(TopicId),
+    /// A topic stands still at this moment of its own: its windows measure by it until it goes on.
+    Behind(TopicId, Millis),
     /// A topic has been read to its end: its windows measure expiry by the wall clock from here on.
     CaughtUp(TopicId),
     /// Everything sent before this has been applied; what is still unsettled?
@@ -172,6 +174,7 @@ impl ShardTask {
     async fn told(&mut self, told: ToShard, pending: &mut Pending) {
         match told {
             ToShard::Apply(portion, rows) => self.apply(&portion, rows).await,
+            ToShard::Behind(topic, at) => self.shard.set_event_clock(topic, Some(at), self.clock.now()),
             ToShard::CaughtUp(topic) => self.shard.set_event_clock(topic, None, self.clock.now()),
             ToShard::Loaded(topic) => self.shard.topic_loaded(topic, self.clock.now()),
             // Whoever asked may have given up waiting.

@@ -149,6 +149,32 @@ async fn d7_the_last_second_of_orders_is_delivered_once_also_when_nothing_follow
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bucket_does_not_close_over_records_that_wait_because_their_topic_stands_still() {
+    let module = Scripted::new("m", |_| Reply::Echo);
+    let mut world = World::new(&config(ORDERS), vec![module.clone()]);
+    world.assign_all().await;
+    let second = START.0 / 1_000;
+    let order = |tx: &str| json!({ "s": "S", "at": second.to_string(), "tx": tx }).to_string();
+    world.send("ORDER", &[&order("tx1")]).await;
+    world.publisher.freeze("test-dead-letters");
+    // Dead letters that nobody takes stop the topic.
+    let garbage = "x".repeat(512 << 10);
+    for _ in 0..10 {
+        world.send("ORDER", &[&*garbage; 14]).await;
+    }
+    world.pass(1).await;
+    world.send("ORDER", &[&order("tx2")]).await;
+    world.pass(60_000).await;
+    assert_eq!(seen_of(&module, "ORDER"), Vec::<Value>::new(), "tx2 waits in the lane, and the second with it");
+    world.publisher.thaw();
+    world.pass(60_000).await;
+    let handed = seen_of(&module, "ORDER");
+    assert_eq!((handed.len(), handed[0]["readings"].as_array().map(Vec::len)), (1, Some(2)));
+    assert_eq!(world.committed("ORDER"), Some(142));
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_runs_complete_stations_by_the_clock_and_owes_no_record() {
     let module = Scripted::new("m", |_| Reply::Echo);
     let rest = "[modules.m]\nrequires = [\"PARAM\"]\ntrigger = { every = \"15m\" }\n";
