@@ -3,11 +3,12 @@
 use std::cmp::Reverse;
 
 use super::run::Pending;
+use super::station::StationState;
 use super::{Change, DeadReading, Mode, Shard};
 use crate::decode::{Body, Reason};
 use crate::ident::{Millis, TopicId};
 use crate::provenance::Origin;
-use crate::window::{Arriving, Closing, Taken, Window};
+use crate::window::{Arriving, Buckets, Closing, Taken, Window};
 
 /// Whose a window is: one station's, or (none) every station's.
 pub(super) type Whose = Option<u32>;
@@ -17,7 +18,7 @@ pub(super) type Whose = Option<u32>;
 pub(super) const PENDING: usize = 1_000;
 
 /// Open buckets that a window may have while its topic loads: until then nothing closes, because readings of other
-/// partitions may still follow. Beyond it the oldest, which were handed over in an earlier life, close.
+/// partitions may still follow. Beyond it the oldest close all the same: memory is bounded, whatever a topic holds.
 const OPEN_WHILE_LOADING: usize = 64;
 
 impl Shard {
@@ -32,12 +33,9 @@ impl Shard {
         let of = &mut self.topics[topic.ix()];
         let owes = mode == Mode::Live && of.readers.iter().any(|(_, triggers)| *triggers);
         let Some(closer) = of.windows.closer() else { return Change::Nothing };
-        let window = match (whose, &mut of.global) {
-            (Some(station), _) => &mut self.stations[station as usize].windows[topic.ix()],
-            (None, Some(window)) => window,
-            (None, None) => return Change::Nothing,
+        let Some(buckets) = buckets_of(&mut self.stations, &mut of.global, whose, topic) else {
+            return Change::Nothing;
         };
-        let Window::Buckets(buckets) = window else { return Change::Nothing };
         let live = owes.then_some(origin);
         let (opened, released) = match buckets.apply(closer.plan, arriving.time, arriving.origin, text, live) {
             Taken::Known => return Change::Nothing,
@@ -76,12 +74,7 @@ impl Shard {
         for whose in std::iter::once(None).chain(all) {
             let of = &mut self.topics[topic.ix()];
             let Some(closer) = of.windows.closer() else { return };
-            let window = match (whose, &mut of.global) {
-                (None, Some(window)) => window,
-                (Some(station), None) => &mut self.stations[station as usize].windows[topic.ix()],
-                _ => continue,
-            };
-            let Window::Buckets(buckets) = window else { continue };
+            let Some(buckets) = buckets_of(&mut self.stations, &mut of.global, whose, topic) else { continue };
             let closed = buckets.close_earlier(&closer, 1);
             if !closed.is_empty() {
                 self.note_window(whose, topic);
@@ -102,12 +95,7 @@ impl Shard {
             let of = &mut self.topics[topic.ix()];
             of.closing.pop();
             let Some(closer) = of.windows.closer() else { return };
-            let window = match (whose, &mut of.global) {
-                (Some(station), _) => &mut self.stations[station as usize].windows[topic.ix()],
-                (None, Some(window)) => window,
-                (None, None) => continue,
-            };
-            let Window::Buckets(buckets) = window else { continue };
+            let Some(buckets) = buckets_of(&mut self.stations, &mut of.global, whose, topic) else { continue };
             let closed = buckets.close_due(&closer, clock);
             if closed.is_empty() {
                 continue;
@@ -132,12 +120,8 @@ impl Shard {
     /// Notes when the open buckets of a restored window close by themselves.
     pub(super) fn expect_closings(&mut self, whose: Whose, topic: TopicId) {
         let of = &mut self.topics[topic.ix()];
-        let window = match (whose, &of.global) {
-            (Some(station), _) => &self.stations[station as usize].windows[topic.ix()],
-            (None, Some(window)) => window,
-            (None, None) => return,
-        };
-        if let (Window::Buckets(buckets), Some(closer)) = (window, of.windows.closer()) {
+        let buckets = buckets_of(&mut self.stations, &mut of.global, whose, topic);
+        if let (Some(buckets), Some(closer)) = (buckets, of.windows.closer()) {
             of.closing.extend(buckets.deadlines(closer.plan).map(|deadline| Reverse((deadline, whose))));
         }
     }
@@ -170,5 +154,22 @@ impl Shard {
 
     fn stations_of(&self, whose: Whose) -> std::ops::Range<u32> {
         whose.map_or(0..self.station_count(), |station| station..station + 1)
+    }
+}
+
+/// The buckets of one station, or those that all stations share.
+fn buckets_of<'a>(
+    stations: &'a mut [StationState],
+    global: &'a mut Option<Window>,
+    whose: Whose,
+    topic: TopicId,
+) -> Option<&'a mut Buckets> {
+    let window = match whose {
+        Some(station) => &mut stations[station as usize].windows[topic.ix()],
+        None => global.as_mut()?,
+    };
+    match window {
+        Window::Buckets(buckets) => Some(buckets),
+        _ => None,
     }
 }
