@@ -8,7 +8,7 @@ use quorate_core::RunResult;
 use quorate_core::contract::Output;
 use quorate_core::ident::Millis;
 use quorate_core::plan::{Pad, Plan};
-use quorate_core::shard::Changes;
+use quorate_core::shard::{Changes, End};
 use serde_json::json;
 use support::generated::{Record, Shards, asked_about, data_of, kinds, records};
 use support::live::{Live, Sent, json as json_of, sent};
@@ -195,7 +195,7 @@ fn restored_results_feed_the_modules_that_depend_on_them() {
     original.apply("A", T0, &[sent(0, T0, json!({ "stationId": "S" }))]);
     let runs = original.start(T0);
     let output = Output::json(&json!({ "kw": 7 })).expect("JSON");
-    original.shard.finish(runs[0].run, RunResult::of(&runs[0].input, &[output]), Millis(T0));
+    original.shard.finish(runs[0].run, End::Done(RunResult::of(&runs[0].input, &[output])), Millis(T0));
     let mut restored = Live::new(plan());
     restored.shard.restore(&original.shard.take_changes());
     restored.apply("B", T0 + SECOND, &[sent(0, T0 + SECOND, json!({ "stationId": "S" }))]);

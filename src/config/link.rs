@@ -224,6 +224,7 @@ impl Planner<'_> {
             incomplete: module.incomplete,
             run_ms: millis(module.retry.longest(module.timeout)),
             call_ms: millis(module.timeout),
+            quarantine: None,
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod bucket;
 mod grid;
+mod handed;
 mod latest;
 mod per_key;
 mod results;
@@ -16,16 +17,17 @@ use crate::ident::Millis;
 use crate::plan::{TopicPlan, WindowPlan};
 use crate::provenance::{Provenance, TopicSeed};
 
-pub(crate) use bucket::{Buckets, Closed, Closer, Closing, Taken};
+pub(crate) use bucket::{Buckets, Closer, Closing, Taken};
 use grid::{GridTimes, GridWindow, Placed};
+pub(crate) use handed::Handed;
 use latest::Latest;
 use per_key::PerKey;
 pub(crate) use results::Results;
 pub use results::RunResult;
 use rows::Rows;
 pub use state::{
-    BucketState, EntryState, GridCellState, GridReadingState, ResultState, RowsColumnState, RowsContentState,
-    RowsState, WindowState,
+    BucketState, EntryState, GridCellState, GridReadingState, OpenBucketState, PendingContent, ResultState,
+    RowsColumnState, RowsContentState, RowsState, WindowState,
 };
 use text::Projection;
 

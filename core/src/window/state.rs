@@ -37,10 +37,30 @@ pub struct EntryState {
 /// The content of a `bucket` window. Every bucket up to the newest closed one is closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BucketState {
-    /// The open buckets by number, each with its readings.
-    pub open: Vec<(i64, Vec<EntryState>)>,
+    /// The open buckets in order of time.
+    pub open: Vec<OpenBucketState>,
     /// The newest closed bucket.
     pub newest: Option<(i64, Vec<EntryState>)>,
+}
+
+/// A bucket that still takes readings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenBucketState {
+    /// Its number.
+    pub number: i64,
+    /// Whether it is to be handed over once it closes; not so when all of it was only loaded.
+    pub live: bool,
+    /// Its readings.
+    pub readings: Vec<EntryState>,
+}
+
+/// A closed bucket, or one reading.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PendingContent {
+    /// The bucket of this number, with its readings.
+    Bucket(i64, Vec<EntryState>),
+    /// One reading.
+    Reading(EntryState),
 }
 
 /// The result of a module.
