@@ -12,18 +12,21 @@ use crate::window::WindowState;
 /// What changed in a shard. Applying every set in order to an empty shard gives the same state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
-    /// Windows that changed, each whole.
+    /// What changed of windows, in order.
     pub slots: Vec<SlotChange>,
 }
 
-/// One window.
+/// One window, or one part of a long one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SlotChange {
     /// Whose it is.
     pub place: Place,
     /// Of what.
     pub of: Of,
-    /// Its content; none when it became empty.
+    /// Which part of it: of a `rows` window each stretch of rows is stored by itself, under a number that is never given
+    /// to another one; everything else is one part of number 0.
+    pub part: u64,
+    /// Its content in place of what it was; none when there is none any more.
     pub state: Option<WindowState>,
 }
 
@@ -71,21 +74,28 @@ impl Changed {
 }
 
 impl Shard {
-    /// Every window that changed since the last call.
+    /// What changed since the last call: every window that did, of long ones the parts that did.
     pub fn take_changes(&mut self) -> Changes {
         let mut slots = Vec::new();
         for topic in std::mem::take(&mut self.changed.globals) {
-            let state = self.topics[topic.ix()].global.as_ref().and_then(crate::window::Window::state);
-            slots.push(SlotChange { place: Place::Global, of: self.of(Source::Topic(topic)), state });
+            let of = self.of(Source::Topic(topic));
+            if let Some(window) = &mut self.topics[topic.ix()].global {
+                window.take_state(&mut |part, state| {
+                    slots.push(SlotChange { place: Place::Global, of: of.clone(), part, state });
+                });
+            }
         }
         for station in std::mem::take(&mut self.changed.stations) {
             for source in std::mem::take(&mut self.stations[station as usize].unsaved) {
-                let of = &self.stations[station as usize];
-                let state = match source {
-                    Source::Topic(topic) => of.windows[topic.ix()].state(),
-                    Source::Module(module) => of.results[module.ix()].state().map(WindowState::Results),
-                };
-                slots.push(SlotChange { place: Place::Station(of.id.clone()), of: self.of(source), state });
+                let of = self.of(source);
+                let state = &mut self.stations[station as usize];
+                let place = Place::Station(state.id.clone());
+                let mut give =
+                    |part, state| slots.push(SlotChange { place: place.clone(), of: of.clone(), part, state });
+                match source {
+                    Source::Topic(topic) => state.windows[topic.ix()].take_state(&mut give),
+                    Source::Module(module) => give(0, state.results[module.ix()].state().map(WindowState::Results)),
+                }
             }
         }
         Changes { slots }
@@ -97,24 +107,24 @@ impl Shard {
         for slot in &changes.slots {
             let Some(state) = &slot.state else { continue };
             match &slot.of {
-                Of::Topic(name) => self.restore_window(&slot.place, name, state),
+                Of::Topic(name) => self.restore_window(slot, name, state),
                 Of::Module(name) => self.restore_result(&slot.place, name, state),
             }
         }
     }
 
-    fn restore_window(&mut self, place: &Place, name: &str, state: &WindowState) {
+    fn restore_window(&mut self, slot: &SlotChange, name: &str, state: &WindowState) {
         let Some(topic) = self.plan.topic_id(name) else { return };
         let of = &mut self.topics[topic.ix()];
-        let whose = match (place, &mut of.global) {
+        let whose = match (&slot.place, &mut of.global) {
             (Place::Global, Some(window)) => {
-                window.restore(&of.windows, state);
+                window.restore(&of.windows, slot.part, state);
                 None
             }
             (Place::Station(id), None) => {
                 let Some(station) = self.find_or_readmit(id.as_str(), station_hash(id.as_str())) else { return };
                 let of = &self.topics[topic.ix()];
-                self.stations[station as usize].windows[topic.ix()].restore(&of.windows, state);
+                self.stations[station as usize].windows[topic.ix()].restore(&of.windows, slot.part, state);
                 Some(station)
             }
             _ => return,
