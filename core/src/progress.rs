@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::ident::{Epoch, Millis, NextOffset, Offset, Partition, TopicId};
+use crate::provenance::Incarnation;
 use crate::record::{PartitionPosition, RecordRow};
 use crate::shard::Mode;
 
@@ -22,9 +23,7 @@ struct TopicProgress {
 
 #[derive(Debug)]
 struct PartitionProgress {
-    epoch: Epoch,
-    live_from: NextOffset,
-    load_until: NextOffset,
+    assignment: Assignment,
     position: NextOffset,
     end: NextOffset,
     newest: Option<Millis>,
@@ -43,6 +42,21 @@ pub struct Assignment {
     pub live_from: NextOffset,
     /// The last stable offset seen when the partition was assigned.
     pub end: NextOffset,
+    /// Modules wait until everything before this was handed out: what an earlier life may have known already.
+    pub load_until: NextOffset,
+    /// Which life of the topic.
+    pub incarnation: Incarnation,
+    /// The id that the broker gave the topic in this life; none when it does not say.
+    pub topic_id: Option<u128>,
+}
+
+impl Assignment {
+    /// A partition that is read from `live_from` on, with nothing to load and nothing to wait for.
+    #[must_use]
+    pub fn fresh(partition: Partition, epoch: Epoch, live_from: NextOffset, end: NextOffset) -> Self {
+        let load_until = live_from.min(end);
+        Self { partition, epoch, start: live_from, live_from, end, load_until, incarnation: 0, topic_id: None }
+    }
 }
 
 /// One partition at the moment of a consistent cut: everything before `position` was handed to the shards.
@@ -58,6 +72,10 @@ pub struct Cut {
     pub position: NextOffset,
     /// The position the assignment began with.
     pub live_from: NextOffset,
+    /// Which life of the topic.
+    pub incarnation: Incarnation,
+    /// The topic's id in that life.
+    pub topic_id: Option<u128>,
 }
 
 impl Cut {
@@ -78,12 +96,10 @@ impl Progress {
 
     /// A partition was assigned.
     pub fn assigned(&mut self, topic: TopicId, assignment: Assignment) {
-        let Assignment { partition, epoch, start, live_from, end } = assignment;
+        let Assignment { partition, start, end, .. } = assignment;
         let state = &mut self.topics[topic.ix()];
         state.assigned = true;
-        let load_until = live_from.min(end);
-        let progress = PartitionProgress { epoch, live_from, load_until, position: start, end, newest: None };
-        state.partitions.insert(partition, progress);
+        state.partitions.insert(partition, PartitionProgress { assignment, position: start, end, newest: None });
     }
 
     /// The topic was assigned without a single partition: there is nothing to load.
@@ -94,7 +110,7 @@ impl Progress {
     /// A partition was taken away. An older assignment than the one at hand is passed over.
     pub fn revoked(&mut self, topic: TopicId, partition: Partition, epoch: Epoch) {
         let partitions = &mut self.topics[topic.ix()].partitions;
-        if partitions.get(&partition).is_some_and(|progress| progress.epoch == epoch) {
+        if partitions.get(&partition).is_some_and(|progress| progress.assignment.epoch == epoch) {
             partitions.remove(&partition);
         }
     }
@@ -104,16 +120,16 @@ impl Progress {
     #[inline]
     pub fn mode(&self, topic: TopicId, row: &RecordRow) -> Option<Mode> {
         let progress = self.topics[topic.ix()].partitions.get(&row.partition)?;
-        if progress.epoch != row.epoch {
+        if progress.assignment.epoch != row.epoch {
             return None;
         }
-        Some(if progress.live_from.covers(row.offset) { Mode::Load } else { Mode::Live })
+        Some(if progress.assignment.live_from.covers(row.offset) { Mode::Load } else { Mode::Live })
     }
 
     /// Everything before `at.position` has been handed out; `newest` is the highest record timestamp among it.
     pub fn moved(&mut self, topic: TopicId, at: PartitionPosition, newest: Option<Millis>) {
         let Some(progress) = self.topics[topic.ix()].partitions.get_mut(&at.partition) else { return };
-        if progress.epoch != at.epoch {
+        if progress.assignment.epoch != at.epoch {
             return;
         }
         progress.position = progress.position.max(at.position);
@@ -121,11 +137,17 @@ impl Progress {
         progress.newest = progress.newest.max(newest);
     }
 
-    /// Whether the topic was assigned and each of its partitions has been handed out as far as state reaches back.
+    /// The life of the topic that the records of an assignment belong to; none when that is over.
+    #[must_use]
+    pub fn incarnation(&self, topic: TopicId, partition: Partition) -> Option<Incarnation> {
+        Some(self.topics[topic.ix()].partitions.get(&partition)?.assignment.incarnation)
+    }
+
+    /// Whether the topic was assigned and each of its partitions has been handed out as far as modules must wait.
     #[must_use]
     pub fn is_loaded(&self, topic: TopicId) -> bool {
         let state = &self.topics[topic.ix()];
-        state.assigned && state.partitions.values().all(|progress| progress.position >= progress.load_until)
+        state.assigned && state.partitions.values().all(|progress| progress.position >= progress.assignment.load_until)
     }
 
     /// What windows of the topic measure expiry by: the lowest, over partitions that are not read to their end, of
@@ -151,9 +173,11 @@ impl Progress {
                 state.partitions.iter().map(move |(&partition, progress)| Cut {
                     topic,
                     partition,
-                    epoch: progress.epoch,
+                    epoch: progress.assignment.epoch,
                     position: progress.position,
-                    live_from: progress.live_from,
+                    live_from: progress.assignment.live_from,
+                    incarnation: progress.assignment.incarnation,
+                    topic_id: progress.assignment.topic_id,
                 })
             })
             .collect()
@@ -169,7 +193,7 @@ mod tests {
     fn assigned(start: i64, live_from: i64, end: i64) -> Progress {
         let mut progress = Progress::new(1);
         let (start, live_from, end) = (NextOffset(start), NextOffset(live_from), NextOffset(end));
-        progress.assigned(TOPIC, Assignment { partition: 0, epoch: Epoch(1), start, live_from, end });
+        progress.assigned(TOPIC, Assignment { start, ..Assignment::fresh(0, Epoch(1), live_from, end) });
         progress
     }
 
@@ -212,7 +236,7 @@ mod tests {
 
     fn assignment(start: i64) -> Assignment {
         let (start, end) = (NextOffset(start), NextOffset(80));
-        Assignment { partition: 0, epoch: Epoch(1), start, live_from: start, end }
+        Assignment::fresh(0, Epoch(1), start, end)
     }
 
     #[test]

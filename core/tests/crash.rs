@@ -122,7 +122,15 @@ proptest! {
 fn committable(live: &Live, topic: &str, read: usize) -> usize {
     let oldest = live.oldest_unsettled(topic).map(Offset);
     let position = NextOffset(i64::try_from(read).expect("position"));
-    let cut = Cut { topic: live.topic(topic), partition: 0, epoch: Epoch(0), position, live_from: NextOffset(0) };
+    let cut = Cut {
+        topic: live.topic(topic),
+        partition: 0,
+        epoch: Epoch(0),
+        position,
+        live_from: NextOffset(0),
+        incarnation: 0,
+        topic_id: None,
+    };
     let next = cut.committable(oldest).expect("a position at or above the start");
     usize::try_from(next.0).expect("position")
 }

@@ -49,7 +49,7 @@ impl Store {
         };
         let mut slots: Vec<SlotChange> = self.0.iter().map(slot).collect();
         slots.sort_by_key(|slot| (slot.part ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        Changes { slots }
+        Changes { slots, ..Changes::default() }
     }
 }
 

@@ -166,13 +166,9 @@ pub(super) fn begin(
     }
     let mut items: Vec<(Slot, LaneItem)> = Vec::new();
     for at in beginnings {
-        let assigned = AssignedPartition {
-            partition: at.partition,
-            epoch: Epoch(EPOCHS.fetch_add(1, Ordering::Relaxed)),
-            start: at.start.start,
-            live_from: at.start.live_from,
-            end: at.end,
-        };
+        let epoch = Epoch(EPOCHS.fetch_add(1, Ordering::Relaxed));
+        let Start { start, live_from, .. } = at.start;
+        let assigned = AssignedPartition { start, ..AssignedPartition::fresh(at.partition, epoch, live_from, at.end) };
         // A group that stands elsewhere than we begin is told once; from there commits only go up.
         let confirmed = (!at.start.announce).then_some(at.committed).flatten();
         table.begin(at.slot, assigned, confirmed, leftover(at.slot, at.partition));

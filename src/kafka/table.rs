@@ -365,13 +365,7 @@ mod tests {
     }
 
     fn assigned(epoch: u64, start: i64) -> AssignedPartition {
-        AssignedPartition {
-            partition: 0,
-            epoch: Epoch(epoch),
-            start: NextOffset(start),
-            live_from: NextOffset(start),
-            end: NextOffset(50),
-        }
+        AssignedPartition::fresh(0, Epoch(epoch), NextOffset(start), NextOffset(50))
     }
 
     fn commit(epoch: u64, next: i64) -> Commit {

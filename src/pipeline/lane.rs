@@ -121,6 +121,6 @@ impl LaneReceiver {
 fn cost(item: &LaneItem) -> usize {
     match item {
         LaneItem::Batch(batch) => batch.cost_bytes(),
-        LaneItem::Assigned(_) | LaneItem::Positions(_) | LaneItem::Revoked(_) => 0,
+        LaneItem::Assigned(_) | LaneItem::Positions(_) | LaneItem::Revoked(_) | LaneItem::Split(_) => 0,
     }
 }

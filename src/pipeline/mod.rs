@@ -6,6 +6,7 @@ mod alarms;
 mod checkpoint;
 mod counts;
 mod dead_letters;
+pub mod durable;
 mod envelope;
 mod gauges;
 pub mod lane;

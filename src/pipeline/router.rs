@@ -153,6 +153,7 @@ impl Router {
                             self.progress.revoked(topic, partition, epoch);
                         }
                     }
+                    LaneItem::Split(split) => self.tell_all(|| ToShard::Split(topic, split)).await,
                 }
             }
         }

@@ -38,6 +38,8 @@ pub(super) enum ToShard {
     Behind(TopicId, Millis),
     /// A topic has been read to its end: its windows measure expiry by the wall clock from here on.
     CaughtUp(TopicId),
+    /// Whether somebody else owns partitions of a topic: its modules are not called meanwhile.
+    Split(TopicId, bool),
     /// Everything sent before this has been applied; what is still unsettled?
     Cut(oneshot::Sender<Unsettled>),
     /// How many stations are there, and how many complete?
@@ -177,6 +179,7 @@ impl ShardTask {
             ToShard::Behind(topic, at) => self.shard.set_event_clock(topic, Some(at), self.clock.now()),
             ToShard::CaughtUp(topic) => self.shard.set_event_clock(topic, None, self.clock.now()),
             ToShard::Loaded(topic) => self.shard.topic_loaded(topic, self.clock.now()),
+            ToShard::Split(topic, split) => self.shard.set_split(topic, split),
             // Whoever asked may have given up waiting.
             ToShard::Cut(reply) => drop(reply.send(self.shard.oldest_unsettled())),
             ToShard::Census(reply) => drop(reply.send(self.census())),

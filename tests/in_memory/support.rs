@@ -100,7 +100,7 @@ impl World {
         let (epoch, topic) = (Epoch(self.epochs), self.topic(topic));
         self.positions.insert((topic, partition), (epoch, start));
         let (start, live_from, end) = (NextOffset(start), NextOffset(live_from), NextOffset(end));
-        let assigned = AssignedPartition { partition, epoch, start, live_from, end };
+        let assigned = AssignedPartition { start, ..AssignedPartition::fresh(partition, epoch, live_from, end) };
         assert!(self.lanes[topic.ix()].send(LaneItem::Assigned(vec![assigned])).await);
     }
 

@@ -4,16 +4,90 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::station::StationState;
-use crate::ident::{Station, TopicId};
+use crate::contract::InputHash;
+use crate::ident::{Millis, Offset, Partition, Station, TopicId};
 use crate::plan::Source;
 use crate::provenance::station_hash;
-use crate::window::WindowState;
+use crate::window::{EntryState, WindowState};
 
 /// What changed in a shard. Applying every set in order to an empty shard gives the same state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
     /// What changed of windows, in order.
     pub slots: Vec<SlotChange>,
+    /// What modules owe stations, where that changed.
+    pub runs: Vec<RunChange>,
+    /// Buckets and readings that wait to be handed over one by one, where they came or went.
+    pub pending: Vec<PendingChange>,
+    /// Global topics whose newest record is still owed to stations that are only being loaded; none when that did not
+    /// change.
+    pub early: Option<Vec<EarlyRecord>>,
+}
+
+/// What one module owes one station.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunChange {
+    /// The station.
+    pub station: Station,
+    /// The module's name.
+    pub module: Arc<str>,
+    /// How it stands; none when the station was forgotten.
+    pub state: Option<RunState>,
+}
+
+/// How one module stands with one station.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunState {
+    /// Something changed that no finished run has seen.
+    pub due: bool,
+    /// When the last run started.
+    pub last_at: Option<Millis>,
+    /// The hash of the input of the last run that ended.
+    pub ended: Option<InputHash>,
+    /// Runs that failed for good since one last did not.
+    pub failures: u32,
+}
+
+/// A bucket or reading that waits to be handed over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PendingChange {
+    /// The station.
+    pub station: Station,
+    /// The module's name.
+    pub module: Arc<str>,
+    /// Its place in the queue of that module and station; never used twice.
+    pub number: u64,
+    /// What is to be handed over; none once it is settled.
+    pub state: Option<PendingState>,
+}
+
+/// What is handed over by a run of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PendingState {
+    /// The topic it came from.
+    pub topic: Arc<str>,
+    /// The bucket or reading.
+    pub content: PendingContent,
+}
+
+/// A closed bucket, or one reading.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PendingContent {
+    /// The bucket of this number, with its readings.
+    Bucket(i64, Vec<EntryState>),
+    /// One reading.
+    Reading(EntryState),
+}
+
+/// A global record that stations which are only being loaded are still to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EarlyRecord {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The partition.
+    pub partition: Partition,
+    /// Its place.
+    pub offset: Offset,
 }
 
 /// One window, or one part of a long one.
@@ -98,7 +172,7 @@ impl Shard {
                 }
             }
         }
-        Changes { slots }
+        Changes { slots, ..Changes::default() }
     }
 
     /// Takes windows back in that [`Shard::take_changes`] gave out. Makes nothing due, and nothing of it counts as

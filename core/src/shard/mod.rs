@@ -26,7 +26,9 @@ use hashbrown::HashTable;
 
 pub use alarms::Alarm;
 pub use assemble::Incomplete;
-pub use changes::{Changes, Of, Place, SlotChange};
+pub use changes::{
+    Changes, EarlyRecord, Of, PendingChange, PendingContent, PendingState, Place, RunChange, RunState, SlotChange,
+};
 pub use explain::{Block, Explanation, InputExplanation, RunStanding};
 pub use run::RunId;
 
@@ -76,6 +78,8 @@ struct TopicState {
     /// What windows of this topic measure expiry by; none is the wall clock.
     event_clock: Option<Millis>,
     loaded: bool,
+    /// Whether partitions of it belong to somebody else: nothing that needs it is complete.
+    split: bool,
     /// The newest global record that was read live before all modules it triggers were loaded. It stays unsettled.
     early: Option<Origin>,
     /// The last record of each partition that was taken in.
@@ -95,6 +99,8 @@ struct ModuleState {
     downstream: Vec<ModuleId>,
     patience: Patience,
     next_tick: Option<Millis>,
+    /// Whether a topic that it needs is split: it is not called.
+    suspended: bool,
     /// Runs and buckets that were dropped because the station was incomplete.
     skipped: u64,
     alarmed: usize,
@@ -164,6 +170,7 @@ impl Shard {
                 global,
                 event_clock: None,
                 loaded: false,
+                split: false,
                 early: None,
                 applied: HashMap::new(),
                 closing: BinaryHeap::new(),
@@ -178,6 +185,7 @@ impl Shard {
             downstream: upstream::downstream(&plan, id),
             patience: upstream::patience(&plan, id),
             next_tick: None,
+            suspended: false,
             skipped: 0,
             alarmed: 0,
         });
@@ -208,6 +216,15 @@ impl Shard {
         self.tells_of_global = false;
     }
 
+    /// States whether partitions of a topic belong to somebody else. What is due meanwhile stays due.
+    pub fn set_split(&mut self, topic: TopicId, split: bool) {
+        self.topics[topic.ix()].split = split;
+        for at in 0..self.modules.len() {
+            let is_split = |source| matches!(source, Source::Topic(topic) if self.topics[topic.ix()].split);
+            self.modules[at].suspended = self.plan.modules[at].inputs().any(|(input, _)| is_split(input.source));
+        }
+    }
+
     /// Makes everything due whose time has come.
     pub fn handle_timeout(&mut self, now: Millis) {
         self.release_timed(now);
@@ -229,7 +246,9 @@ impl Shard {
 
     /// The due run whose turn it is among the modules that `admits` lets start, assembled as of `now`.
     pub fn poll_run(&mut self, now: Millis, admits: impl Fn(ModuleId) -> bool) -> Option<Invocation> {
-        while let Some((station, module)) = self.due.pop(&admits) {
+        while let Some((station, module)) =
+            self.due.pop(|module| !self.modules[module.ix()].suspended && admits(module))
+        {
             // It was ready when it became due; something may have grown too old since.
             if self.is_ready(station, module, now) {
                 let (run, bucket) = self.due.start(&mut self.stations[station as usize], station, module, now);
@@ -241,7 +260,7 @@ impl Shard {
 
     /// Modules for which a run waits to be started.
     pub fn ready_modules(&self) -> impl Iterator<Item = ModuleId> {
-        self.due.ready_modules()
+        self.due.ready_modules().filter(|module| !self.modules[module.ix()].suspended)
     }
 
     /// The next reading that was given up.
