@@ -147,10 +147,12 @@ pub struct StationLimits {
     pub max: usize,
     /// First appearances per minute of the clock, likewise.
     pub new_per_minute: usize,
+    /// How long a station may have nothing but global readings before it is forgotten, in milliseconds; none: for ever.
+    pub forget_after_ms: Option<i64>,
 }
 
 impl Default for StationLimits {
     fn default() -> Self {
-        Self { max: 1_000_000, new_per_minute: 100_000 }
+        Self { max: 1_000_000, new_per_minute: 100_000, forget_after_ms: None }
     }
 }
