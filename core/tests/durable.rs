@@ -116,12 +116,16 @@ fn flush(live: &mut Live, store: &mut Store, now: i64) {
 /// Every run that is owed now or becomes due without any further record.
 fn owed_by(live: &mut Live, in_flight: Vec<Invocation>, mut now: i64) -> BTreeSet<Named> {
     let mut all: BTreeSet<Named> = in_flight.iter().map(named).collect();
-    in_flight.iter().for_each(|run| drop(live.finish(run.run, now)));
+    in_flight.iter().for_each(|run| {
+        live.finish(run.run, now);
+    });
     loop {
         flush(live, &mut Store::default(), now);
         let runs = live.start(now);
         all.extend(runs.iter().map(named));
-        runs.iter().for_each(|run| drop(live.finish(run.run, now)));
+        runs.iter().for_each(|run| {
+            live.finish(run.run, now);
+        });
         if live.shard.open_runs() == 0 && !live.shard.waits_for_flush() {
             return all;
         }
@@ -163,7 +167,9 @@ proptest! {
                 }
                 Happens::Finishes(..) => {}
                 Happens::TimePasses(ms) => now += ms,
-                Happens::Loaded(topic) => drop(live.loaded(TOPICS[topic], now)),
+                Happens::Loaded(topic) => {
+                    live.loaded(TOPICS[topic], now);
+                }
                 Happens::Flushes => {
                     flush(&mut live, &mut store, now);
                     flushed_at = [0, 1, 2, 3].map(|at: usize| logs[at].len());

@@ -14,6 +14,7 @@ use super::modules::{Dependency, Input, Module};
 use super::problem::Origin;
 use super::queue;
 use super::reader::{Notes, Placed, listed, nearest};
+use super::settings::QuarantineSettings;
 use super::topics::Topic;
 use super::trigger::Trigger;
 

@@ -15,7 +15,7 @@ use crate::window::{Handed, PendingContent, WindowState};
 /// What changed in a shard. Applying every set in order to an empty shard gives the same state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
-    /// Windows that changed, each whole.
+    /// What changed of windows, in order.
     pub slots: Vec<SlotChange>,
     /// What modules owe stations, where that changed.
     pub runs: Vec<RunChange>,
@@ -83,16 +83,17 @@ pub struct EarlyRecord {
     pub offset: Offset,
 }
 
-/// One window.
+/// One window, or one part of a long one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SlotChange {
     /// Whose it is.
     pub place: Place,
     /// Of what.
     pub of: Of,
-    /// Which part of it; 0 where it has only one.
+    /// Which part of it: of a `rows` window each stretch of rows is stored by itself, under a number that is never given
+    /// to another one; everything else is one part of number 0.
     pub part: u64,
-    /// Its content; none when it became empty.
+    /// Its content in place of what it was; none when there is none any more.
     pub state: Option<WindowState>,
 }
 
@@ -154,30 +155,37 @@ impl Changed {
 }
 
 impl Shard {
-    /// Everything that changed since the last call. Where state is kept durably each call is confirmed, in order, by
-    /// [`Shard::flushed`].
+    /// Everything that changed since the last call: windows, of long ones the parts that did, and what is owed. Where
+    /// state is kept durably each call is confirmed, in order, by [`Shard::flushed`].
     pub fn take_changes(&mut self) -> Changes {
-        let mut changes = Changes { pending: self.take_pending(), early: self.take_early(), ..Changes::default() };
+        let (pending, early) = (self.take_pending(), self.take_early());
+        let (mut slots, mut runs) = (Vec::new(), Vec::new());
         // Every shard has a copy of what is global; one gives it out.
         for topic in std::mem::take(&mut self.changed.globals).into_iter().filter(|_| self.tells_of_global) {
-            let state = self.topics[topic.ix()].global.as_ref().and_then(crate::window::Window::state);
-            changes.slots.push(SlotChange { place: Place::Global, of: self.of(Source::Topic(topic)), part: 0, state });
+            let of = self.of(Source::Topic(topic));
+            if let Some(window) = &mut self.topics[topic.ix()].global {
+                window.take_state(&mut |part, state| {
+                    slots.push(SlotChange { place: Place::Global, of: of.clone(), part, state });
+                });
+            }
         }
         for station in std::mem::take(&mut self.changed.stations) {
             for source in std::mem::take(&mut self.stations[station as usize].unsaved) {
-                let of = &self.stations[station as usize];
-                let state = match source {
-                    Source::Topic(topic) => of.windows[topic.ix()].state(),
-                    Source::Module(module) => of.results[module.ix()].state().map(WindowState::Results),
-                };
-                let place = Place::Station(of.id.clone());
-                changes.slots.push(SlotChange { place, of: self.of(source), part: 0, state });
+                let of = self.of(source);
+                let state = &mut self.stations[station as usize];
+                let place = Place::Station(state.id.clone());
+                let mut give =
+                    |part, state| slots.push(SlotChange { place: place.clone(), of: of.clone(), part, state });
+                match source {
+                    Source::Topic(topic) => state.windows[topic.ix()].take_state(&mut give),
+                    Source::Module(module) => give(0, state.results[module.ix()].state().map(WindowState::Results)),
+                }
             }
             for module in std::mem::take(&mut self.stations[station as usize].unsaved_runs) {
-                changes.runs.extend(self.take_run(station, module));
+                runs.extend(self.take_run(station, module));
             }
         }
-        changes
+        Changes { slots, runs, pending, early }
     }
 
     fn take_run(&mut self, station: u32, module: ModuleId) -> Option<RunChange> {
@@ -242,7 +250,7 @@ impl Shard {
         for slot in &changes.slots {
             let Some(state) = &slot.state else { continue };
             match &slot.of {
-                Of::Topic(name) => self.restore_window(&slot.place, name, state),
+                Of::Topic(name) => self.restore_window(slot, name, state),
                 Of::Module(name) => self.restore_result(&slot.place, name, state),
             }
         }
@@ -282,18 +290,18 @@ impl Shard {
         }
     }
 
-    fn restore_window(&mut self, place: &Place, name: &str, state: &WindowState) {
+    fn restore_window(&mut self, slot: &SlotChange, name: &str, state: &WindowState) {
         let Some(topic) = self.plan.topic_id(name) else { return };
         let of = &mut self.topics[topic.ix()];
-        let whose = match (place, &mut of.global) {
+        let whose = match (&slot.place, &mut of.global) {
             (Place::Global, Some(window)) => {
-                window.restore(&of.windows, state);
+                window.restore(&of.windows, slot.part, state);
                 None
             }
             (Place::Station(id), None) => {
                 let Some(station) = self.find_or_readmit(id.as_str(), station_hash(id.as_str())) else { return };
                 let of = &self.topics[topic.ix()];
-                self.stations[station as usize].windows[topic.ix()].restore(&of.windows, state);
+                self.stations[station as usize].windows[topic.ix()].restore(&of.windows, slot.part, state);
                 Some(station)
             }
             _ => return,

@@ -153,8 +153,8 @@ impl Window {
         }
     }
 
-    /// Takes content in that [`Window::state`] gave out. What is newer already stays.
-    pub(crate) fn restore(&mut self, topic: &TopicWindows, state: &WindowState) {
+    /// Takes a part back that [`Window::take_state`] gave out. What is newer already stays.
+    pub(crate) fn restore(&mut self, topic: &TopicWindows, part: u64, state: &WindowState) {
         match (self, state, &topic.plan) {
             (Self::Latest(latest), WindowState::Latest(entry), _) => {
                 latest.apply(entry.time, entry.origin, &entry.json);
@@ -177,8 +177,8 @@ impl Window {
                 }
             }
             (Self::Results(results), WindowState::Results(state), _) => results.restore(state),
-            (Self::Rows(rows), WindowState::Rows(parts), WindowPlan::Rows(plan)) => {
-                parts.iter().for_each(|part| rows.restore(plan, &topic.seed, part));
+            (Self::Rows(rows), WindowState::Rows(state), WindowPlan::Rows(plan)) => {
+                state.iter().for_each(|state| rows.restore(plan, &topic.seed, part, state));
             }
             _ => {}
         }

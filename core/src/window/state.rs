@@ -134,15 +134,19 @@ pub struct RowsColumnState {
 }
 
 impl Window {
-    /// The window's content; none when it is empty.
-    pub(crate) fn state(&self) -> Option<WindowState> {
-        match self {
+    /// Gives out the window's content, or none when it is empty. Rows come in parts, each under its number, and only
+    /// those that changed since the last call; everything else is one part of number 0.
+    pub(crate) fn take_state(&mut self, give: &mut dyn FnMut(u64, Option<WindowState>)) {
+        let whole = match self {
             Self::Latest(latest) => latest.state().map(WindowState::Latest),
             Self::PerKey(per_key) => Some(per_key.state()).filter(|state| !state.is_empty()).map(WindowState::PerKey),
             Self::Buckets(buckets) => buckets.state().map(WindowState::Buckets),
             Self::Results(results) => results.state().map(WindowState::Results),
             Self::Grid(grid) => Some(grid.state()).filter(|state| !state.is_empty()).map(WindowState::Grid),
-            Self::Rows(rows) => Some(rows.state()).filter(|state| !state.is_empty()).map(WindowState::Rows),
-        }
+            Self::Rows(rows) => {
+                return rows.take_parts(&mut |part, rows| give(part, rows.map(|rows| WindowState::Rows(vec![rows]))));
+            }
+        };
+        give(0, whole);
     }
 }
