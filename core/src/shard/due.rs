@@ -208,6 +208,18 @@ impl DueRuns {
         std::mem::take(&mut run.running)
     }
 
+    /// A run came to nothing and is as due as before. The record that it was owed to stays unsettled, unless a newer
+    /// one stands for it; so does that of its bucket, which is read again at the next start.
+    pub(super) fn put_back(&mut self, state: &mut StationState, id: RunId) {
+        let (owed, _bucket) = self.end(state, id);
+        let run = &mut state.runs[id.module.ix()];
+        run.changed = true;
+        match run.owed {
+            Some(_) => owed.into_iter().for_each(|origin| self.settled(origin)),
+            None => run.owed = owed,
+        }
+    }
+
     pub(super) fn oldest_unsettled(&self) -> std::collections::HashMap<(TopicId, Partition), Offset> {
         let mut oldest = std::collections::HashMap::new();
         for (topic, records) in (0..).map(TopicId).zip(&self.owed).chain((0..).map(TopicId).zip(&self.kept)) {

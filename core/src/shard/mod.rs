@@ -30,7 +30,7 @@ pub use changes::{
     Changes, EarlyRecord, Of, PendingChange, PendingContent, PendingState, Place, RunChange, RunState, SlotChange,
 };
 pub use explain::{Block, Explanation, InputExplanation, RunStanding};
-pub use run::RunId;
+pub use run::{End, RunId};
 
 use crate::contract::ModuleInput;
 use crate::decode::Reason;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::ident::{Millis, ModuleId, TopicId};
 use crate::provenance::Origin;
-use crate::window::Closed;
+use crate::window::{Closed, RunResult};
 
 /// Names a run that was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +13,23 @@ pub struct RunId {
     pub(super) station: u32,
     /// The module it is a run of.
     pub module: ModuleId,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// Its results, if it has any, are acknowledged; this is what modules that depend on it see of them.
+    Done(Option<RunResult>),
+    /// It failed for good, and that is recorded.
+    GivenUp,
+    /// Nothing came of it and nothing was recorded: it stays due.
+    PutBack,
+}
+
+impl From<Option<RunResult>> for End {
+    fn from(result: Option<RunResult>) -> Self {
+        Self::Done(result)
+    }
 }
 
 /// What one module owes one station.

@@ -1,7 +1,7 @@
 //! Modules that depend on modules: results are handed on inside the shard, and a dependent waits for what is at work on
 //! the same version of its input.
 
-use super::run::{Phase, RunId};
+use super::run::{End, Phase, RunId};
 use super::{Mode, Shard};
 use crate::ident::{Millis, ModuleId};
 use crate::plan::{ModulePlan, Plan, Source};
@@ -54,9 +54,17 @@ pub(super) fn patience(plan: &Plan, module: ModuleId) -> Patience {
 }
 
 impl Shard {
-    /// Reports that a run's results are acknowledged or dead-lettered. `result` is what dependents see of it.
-    pub fn finish(&mut self, run: RunId, result: Option<RunResult>, now: Millis) {
+    /// Reports how a run ended. One that is put back is not scheduled again before a further change of its input.
+    pub fn finish(&mut self, run: RunId, end: impl Into<End>, now: Millis) {
         let RunId { station, module } = run;
+        let result = match end.into() {
+            End::Done(result) => result,
+            End::GivenUp => None,
+            End::PutBack => {
+                self.due.put_back(&mut self.stations[station as usize], run);
+                return self.release_dependents(station, module);
+            }
+        };
         let state = &mut self.stations[station as usize];
         // Dependents go on in this station's turn; a further run of its own waits its turn like any other.
         let counted = std::mem::replace(&mut self.turn, state.runs[module.ix()].turn);
