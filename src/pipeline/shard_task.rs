@@ -9,7 +9,6 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use quorate_core::RunResult;
 use quorate_core::decode::Readings;
 use quorate_core::ident::{Millis, ModuleId, Offset, Partition, Station, TopicId};
 use quorate_core::plan::Plan;
@@ -136,14 +135,14 @@ struct Pending {
     /// Modules for which a permit has been asked.
     asked: HashSet<ModuleId>,
     permits: FuturesUnordered<BoxFuture<'static, (ModuleId, Permit)>>,
-    in_flight: FuturesUnordered<BoxFuture<'static, (RunId, Option<RunResult>)>>,
+    in_flight: FuturesUnordered<BoxFuture<'static, (RunId, End)>>,
     drained: Option<oneshot::Sender<()>>,
 }
 
 enum Event {
     Told(Option<ToShard>),
     Admitted(ModuleId, Permit),
-    Ended(RunId, Option<RunResult>),
+    Ended(RunId, End),
     Deadline,
 }
 
@@ -156,14 +155,14 @@ impl ShardTask {
             let event = tokio::select! {
                 told = self.inbox.recv() => Event::Told(told),
                 Some((module, permit)) = pending.permits.next() => Event::Admitted(module, permit),
-                Some((run, result)) = pending.in_flight.next() => Event::Ended(run, result),
+                Some((run, end)) = pending.in_flight.next() => Event::Ended(run, end),
                 () = sleep(deadline) => Event::Deadline,
             };
             match event {
                 Event::Told(None) => return,
                 Event::Told(Some(told)) => self.told(told, &mut pending).await,
                 Event::Admitted(module, permit) => self.start(module, permit, &mut pending),
-                Event::Ended(run, result) => self.shard.finish(run, End::Done(result), self.clock.now()),
+                Event::Ended(run, end) => self.shard.finish(run, end, self.clock.now()),
                 Event::Deadline => self.shard.handle_timeout(self.clock.now()),
             }
             self.alarms.drain(&mut self.shard, self.clock.now());
