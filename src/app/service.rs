@@ -90,6 +90,8 @@ impl Service {
         let handle = pipeline.handle();
         let consumers = KafkaConsumers::start(IntakeSetup {
             names: settings.plan.topics.iter().map(|topic| Arc::clone(&topic.name)).collect(),
+            reload: Vec::new(),
+            standings: Arc::default(),
             lanes: pipeline.lanes(),
             settled: settled_now(handle.clone()),
             runtime: tokio::runtime::Handle::current(),

@@ -13,17 +13,12 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::context::PollContext;
 use super::errors::{Trouble, TroubleKind};
 use super::health::{PartitionHealth, TopicState};
-use super::intake::{Slot, SubscribedTopic, slot_of};
-use super::start::{self, Found, Start, StartRules};
+use super::intake::{Slot, slot_of};
+use super::lookup::{self, Beginning};
+use super::start::{Life, Notice, Start};
 use super::table::Placed;
 use super::{clock, commits, offsets};
-use crate::config::Rehydrate;
 use crate::pipeline::ports::{AssignedPartition, Commit, LaneItem};
-
-/// How long one question to the group's coordinator may take.
-const COMMITTED_PATIENCE: Duration = Duration::from_secs(10);
-/// How long one question about offsets or metadata may take.
-const OFFSETS_PATIENCE: Duration = Duration::from_secs(5);
 
 type Client = BaseConsumer<PollContext>;
 
@@ -96,58 +91,6 @@ fn commit_settled(context: &PollContext, consumer: &Client, gone: &[(Slot, Parti
     commits::send(context, consumer, &leaving);
 }
 
-/// Looks up where the granted partitions of one topic begin.
-pub(super) fn look_up(context: &PollContext, consumer: &Client, slot: Slot) -> Result<Vec<Beginning>, Trouble> {
-    let topic = &context.topics[slot];
-    let partitions = context.table().granted(slot);
-    let count = partition_count(consumer, &topic.name)?;
-    context.health.update(topic.id, |health| health.partition_count = Some(count));
-    let committed = committed(consumer, &topic.name, &partitions)?;
-    let low = ask(consumer, topic, &partitions, Offset::Beginning)?;
-    let high = ask(consumer, topic, &partitions, Offset::End)?;
-    let load_from = match topic.settings.rehydrate {
-        Rehydrate::None => vec![None; partitions.len()],
-        Rehydrate::Beginning => low.clone(),
-        Rehydrate::Span { span_ms } => {
-            let from = clock::wall().plus(span_ms.saturating_neg()).0.max(0);
-            let found = ask(consumer, topic, &partitions, Offset::Offset(from))?;
-            // No record that young: nothing to load, reading begins at the end of the log or before.
-            found.into_iter().zip(&high).map(|(found, high)| found.or(*high)).collect()
-        }
-    };
-    let rules = StartRules { absent: topic.settings.auto_offset_reset, gone: topic.settings.on_out_of_range };
-    let mut table = context.table();
-    let mut beginnings = Vec::with_capacity(partitions.len());
-    for (ix, partition) in partitions.into_iter().enumerate() {
-        let (Some(low), Some(high)) = (low[ix], high[ix]) else {
-            let detail = format!("partition {partition}: the broker does not say where it begins and ends");
-            return Err(Trouble::new(TroubleKind::Unreachable, detail));
-        };
-        let found = Found {
-            committed: committed[ix],
-            low,
-            high,
-            load_from: load_from[ix],
-            carried: table.carried(slot, partition),
-            added_later: table.is_added_later(slot, partition, count),
-        };
-        let start = start::decide(&found, rules)
-            .map_err(|why| Trouble::new(TroubleKind::Halted, format!("partition {partition}: {why}")))?;
-        beginnings.push(Beginning { slot, partition, committed: found.committed, end: high, start });
-    }
-    Ok(beginnings)
-}
-
-/// Where one partition will begin.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Beginning {
-    slot: Slot,
-    partition: Partition,
-    committed: Option<NextOffset>,
-    end: NextOffset,
-    start: Start,
-}
-
 /// Assigns partitions whose start is known. What the lanes have to be told comes back, in order.
 pub(super) fn begin(
     context: &PollContext,
@@ -167,8 +110,9 @@ pub(super) fn begin(
     let mut items: Vec<(Slot, LaneItem)> = Vec::new();
     for at in beginnings {
         let epoch = Epoch(EPOCHS.fetch_add(1, Ordering::Relaxed));
-        let Start { start, live_from, .. } = at.start;
-        let assigned = AssignedPartition { start, ..AssignedPartition::fresh(at.partition, epoch, live_from, at.end) };
+        let Start { start, live_from, load_until, life: Life { incarnation, topic_id }, .. } = at.start;
+        let (partition, end) = (at.partition, at.end);
+        let assigned = AssignedPartition { partition, epoch, start, live_from, end, load_until, incarnation, topic_id };
         // A group that stands elsewhere than we begin is told once; from there commits only go up.
         let confirmed = (!at.start.announce).then_some(at.committed).flatten();
         table.begin(at.slot, assigned, confirmed, leftover(at.slot, at.partition));
@@ -201,8 +145,8 @@ pub(super) fn recheck(context: &PollContext, consumer: &Client) -> Result<(), Tr
         if partitions.is_empty() {
             continue;
         }
-        let low = ask(consumer, topic, &partitions, Offset::Beginning)?;
-        let high = ask(consumer, topic, &partitions, Offset::End)?;
+        let low = lookup::ask(consumer, topic, &partitions, Offset::Beginning)?;
+        let high = lookup::ask(consumer, topic, &partitions, Offset::End)?;
         for (ix, (_, partition, position)) in held.iter().enumerate() {
             let below = low[ix].is_some_and(|low| *position < low);
             let beyond = high[ix].is_some_and(|high| *position > high);
@@ -249,21 +193,6 @@ pub(super) fn shown(context: &PollContext, consumer: &Client) -> Vec<Placed> {
     list.elements().iter().filter_map(place).collect()
 }
 
-/// Whether the topic exists, and how many partitions it has.
-pub(super) fn partition_count(consumer: &Client, name: &str) -> Result<usize, Trouble> {
-    let metadata = consumer.fetch_metadata(Some(name), OFFSETS_PATIENCE).map_err(|error| Trouble::of(&error))?;
-    let missing = || Trouble::new(TroubleKind::Missing, "the topic does not exist");
-    let topic = metadata.topics().iter().find(|topic| topic.name() == name).ok_or_else(missing)?;
-    match topic.error() {
-        Some(code) => {
-            let code = rdkafka::error::RDKafkaErrorCode::from(code);
-            Err(Trouble::new(TroubleKind::of(code), code.to_string()))
-        }
-        None if topic.partitions().is_empty() => Err(missing()),
-        None => Ok(topic.partitions().len()),
-    }
-}
-
 /// Puts the offsets into the assign call, so that the client's own reset never decides.
 fn place(context: &PollContext, consumer: &Client, added: &[Placed], kept: &[Placed]) -> KafkaResult<()> {
     let named = |at: &Placed| (&*context.topics[at.0].name, at.1, at.2);
@@ -288,37 +217,9 @@ fn find(positions: &[Placed], slot: Slot, partition: Partition) -> Option<NextOf
     positions.iter().find(|(of, at, _)| (*of, *at) == (slot, partition)).map(|(_, _, position)| *position)
 }
 
-fn committed(consumer: &Client, topic: &str, partitions: &[Partition]) -> Result<Vec<Option<NextOffset>>, Trouble> {
-    offsets::question(topic, partitions, Offset::Invalid)
-        .and_then(|question| consumer.committed_offsets(question, COMMITTED_PATIENCE))
-        .and_then(|answer| answers(&answer, topic, partitions))
-        .map_err(|error| Trouble::of(&error))
-}
-
-/// One request per leader for all partitions. A timestamp asks for the first offset at or after it; the logical
-/// offsets for beginning and end are the protocol's own special timestamps, answered under the isolation level.
-fn ask(
-    consumer: &Client,
-    topic: &SubscribedTopic,
-    partitions: &[Partition],
-    offset: Offset,
-) -> Result<Vec<Option<NextOffset>>, Trouble> {
-    offsets::question(&topic.name, partitions, offset)
-        .and_then(|question| consumer.offsets_for_times(question, OFFSETS_PATIENCE))
-        .and_then(|answer| answers(&answer, &topic.name, partitions))
-        .map_err(|error| Trouble::of(&error))
-}
-
-fn answers(list: &TopicPartitionList, topic: &str, partitions: &[Partition]) -> KafkaResult<Vec<Option<NextOffset>>> {
-    let answer = |partition: &Partition| match list.find_partition(topic, *partition) {
-        Some(element) => element.error().map(|()| offsets::position(element.offset())),
-        None => Ok(None),
-    };
-    partitions.iter().map(answer).collect()
-}
-
 fn report(context: &PollContext, beginnings: &[Beginning], items: &[(Slot, LaneItem)]) {
     for at in beginnings {
+        notify(context, at);
         let Some(gap) = at.start.gap else { continue };
         let topic = &context.topics[at.slot];
         let (from, to, missed) = (gap.from, gap.to, gap.len());
@@ -343,6 +244,38 @@ fn report(context: &PollContext, beginnings: &[Beginning], items: &[(Slot, LaneI
                 health.partitions.insert(at.partition, entry);
             }
         });
+    }
+}
+
+fn notify(context: &PollContext, at: &Beginning) {
+    let Some(notice) = at.start.notice else { return };
+    let topic = &context.topics[at.slot];
+    let (name, group, partition, Life { incarnation, .. }) =
+        (&*topic.name, &*context.group, at.partition, at.start.life);
+    let start = at.start.start;
+    match notice {
+        Notice::ForeignProgress { stood, committed } => {
+            tracing::warn!(
+                topic = name, group, partition, %stood, %committed,
+                "the group stands beyond the stored position, somebody else commits for it; the stored one counts"
+            );
+            context.health.update(topic.id, |health| health.foreign_progress += 1);
+        }
+        Notice::Recreated { stood } => {
+            let stood = stood.map(tracing::field::display);
+            tracing::warn!(
+                topic = name, group, partition, stood, %start, incarnation,
+                "topic was deleted and created again, its records are read from the first"
+            );
+            context.health.update(topic.id, |health| health.renewals += 1);
+        }
+        Notice::Truncated { stood } => {
+            tracing::warn!(
+                topic = name, group, partition, %stood, end = %at.end, %start, incarnation,
+                "log ends before the stored position, its records are read from the first"
+            );
+            context.health.update(topic.id, |health| health.renewals += 1);
+        }
     }
 }
 

@@ -161,6 +161,8 @@ fn subscribed(
         id: topic,
         name: Arc::clone(setup.names.get(topic.ix()).ok_or_else(unknown)?),
         settings: setup.topics.get(topic.ix()).ok_or_else(unknown)?.clone(),
+        reload: setup.reload.get(topic.ix()).copied().unwrap_or_default(),
+        standings: Arc::clone(&setup.standings),
         lane: setup.lanes.get(topic.ix()).ok_or_else(unknown)?.clone(),
     })
 }
@@ -182,6 +184,8 @@ fn unread(consumer: &ConsumerSettings, topic: &SubscribedTopic) -> TopicHealth {
         failed_commits: 0,
         stale_commits: 0,
         missed_offsets: 0,
+        foreign_progress: 0,
+        renewals: 0,
         rebuilds: 0,
     }
 }

@@ -77,6 +77,10 @@ pub struct TopicHealth {
     pub stale_commits: u64,
     /// Offsets that could not be read because they were gone.
     pub missed_offsets: u64,
+    /// Assignments at which the group stood beyond the stored position: somebody else commits for it.
+    pub foreign_progress: u64,
+    /// Partitions that began anew because their topic was recreated or its log cut short.
+    pub renewals: u64,
     /// Times its client was replaced.
     pub rebuilds: u64,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use quorate_core::ident::TopicId;
 
 use crate::config::{ConsumerSettings, TopicSettings};
+use crate::pipeline::durable::Standings;
 use crate::pipeline::lane::LaneSender;
 use crate::pipeline::ports::Commit;
 
@@ -20,6 +21,11 @@ pub struct IntakeSetup {
     pub names: Vec<Arc<str>>,
     /// The topics' settings.
     pub topics: Vec<TopicSettings>,
+    /// Topics whose windows have to be read again although their partitions stand somewhere: they are wider than what
+    /// is durable, or are not durable at all. Absent entries say no.
+    pub reload: Vec<bool>,
+    /// Where partitions stand durably. Empty where nothing outlives the process: then the groups' positions count.
+    pub standings: Arc<Standings>,
     /// The topics' lanes.
     pub lanes: Vec<LaneSender>,
     /// Settled positions at the moment of a revoke.
@@ -37,6 +43,8 @@ pub(super) struct SubscribedTopic {
     pub id: TopicId,
     pub name: Arc<str>,
     pub settings: TopicSettings,
+    pub reload: bool,
+    pub standings: Arc<Standings>,
     pub lane: LaneSender,
 }
 

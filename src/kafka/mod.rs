@@ -18,6 +18,7 @@ mod feed;
 mod ffi;
 mod health;
 mod intake;
+mod lookup;
 mod mailbox;
 mod offsets;
 mod outbox;

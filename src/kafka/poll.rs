@@ -16,7 +16,7 @@ use super::intake::{Slot, SubscribedTopic};
 use super::mailbox::Mailbox;
 use super::outbox::{Handed, Outbox};
 use super::table::Placed;
-use super::{assign, clock, commits, offsets};
+use super::{assign, clock, commits, lookup, offsets};
 use crate::pipeline::ports::LaneItem;
 
 /// The longest one poll, or one wait for room, may hold up orders and commits.
@@ -298,7 +298,7 @@ impl Poller<'_> {
                 continue;
             }
             if granted {
-                match assign::look_up(self.context, self.consumer, slot) {
+                match lookup::look_up(self.context, self.consumer, slot) {
                     Ok(found) => beginnings.extend(found),
                     Err(trouble) => {
                         // It may have taken its whole time-out: the group is served before the next one.
@@ -330,7 +330,7 @@ impl Poller<'_> {
     /// Asks whether a topic without partitions exists at all; false when not. The new group protocol says nothing of missing
     /// topics.
     fn probe(&mut self, slot: Slot) -> bool {
-        match assign::partition_count(self.consumer, &self.context.topics[slot].name) {
+        match lookup::partition_count(self.consumer, &self.context.topics[slot].name) {
             Err(trouble) => {
                 self.fail(slot, trouble);
                 false

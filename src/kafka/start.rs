@@ -1,7 +1,9 @@
-//! Where reading a partition begins. Pure rules over what was found out about it (reliability rules 1-5: a known
-//! position is preferred, a lost one is never silent, a partition that appears later begins at its first record).
+//! Where reading a partition begins. Pure rules over what was found out about it (reliability rules 1-5: the durable
+//! position is preferred, a lost one is never silent, a partition that appears later begins at its first record, and
+//! positions never outlive the topic they were written for).
 
 use quorate_core::ident::NextOffset;
+use quorate_core::provenance::Incarnation;
 
 use crate::config::{OffsetReset, OutOfRange};
 
@@ -18,8 +20,51 @@ pub(super) struct Found {
     pub load_from: Option<NextOffset>,
     /// Where this process stood when it last owned the partition; its state is still in memory.
     pub carried: Option<NextOffset>,
-    /// Whether the partition was added while this process was running.
+    /// Whether the partition was added after its topic was first read.
     pub added_later: bool,
+    /// The id that the broker gives the topic; none when it does not say.
+    pub topic_id: Option<u128>,
+    /// The life of the topic that this process read last.
+    pub life: Option<Life>,
+    /// Where the partition stands durably.
+    pub stood: Option<Stood>,
+    /// Windows have to be read again although the partition stands somewhere.
+    pub reload: bool,
+    /// The log may keep a later copy of an older record only.
+    pub compacted: bool,
+}
+
+/// One life of a topic, from its creation to its deletion, as one partition counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Life {
+    /// How many came before it.
+    pub incarnation: Incarnation,
+    /// The id the topic has in it, where the broker says so.
+    pub topic_id: Option<u128>,
+}
+
+impl Life {
+    /// Whether a topic of this id is another one. An id that is not known is taken for the same.
+    pub(super) fn is_over(self, topic_id: Option<u128>) -> bool {
+        self.topic_id.zip(topic_id).is_some_and(|(known, found)| known != found)
+    }
+
+    fn next(self, topic_id: Option<u128>) -> Self {
+        Self { incarnation: self.incarnation.saturating_add(1), topic_id: topic_id.or(self.topic_id) }
+    }
+}
+
+/// Where a partition stands durably.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stood {
+    /// The life its offsets belong to.
+    pub life: Life,
+    /// The first offset whose effect is not part of the durable state.
+    pub next: NextOffset,
+    /// Records before this only load state; beyond `next` where loading was interrupted.
+    pub live_from: NextOffset,
+    /// Nothing at or beyond it was ever applied.
+    pub ceiling: Option<NextOffset>,
 }
 
 /// What the configuration says about positions that are absent or gone.
@@ -29,6 +74,8 @@ pub(super) struct StartRules {
     pub absent: OffsetReset,
     /// With one that no longer exists.
     pub gone: OutOfRange,
+    /// With one of a topic that was recreated or cut short: whether to stop instead of beginning at its first record.
+    pub halt_on_recreate: bool,
 }
 
 /// Where to begin.
@@ -38,10 +85,38 @@ pub(super) struct Start {
     pub start: NextOffset,
     /// From here on records invoke modules.
     pub live_from: NextOffset,
+    /// Modules wait until everything before this was read: what results published earlier may have known.
+    pub load_until: NextOffset,
+    /// The life that is read.
+    pub life: Life,
     /// Records between these positions will never be read.
     pub gap: Option<Gap>,
+    /// What somebody should hear of.
+    pub notice: Option<Notice>,
     /// The group has no position yet, or another one: commit `live_from` once.
     pub announce: bool,
+}
+
+/// Something that should not happen, and that reading goes on after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// The group stands beyond what this service knows: somebody else has committed.
+    ForeignProgress {
+        /// Where we stand.
+        stood: NextOffset,
+        /// Where the group stands.
+        committed: NextOffset,
+    },
+    /// Another topic of the same name: positions mean nothing in it.
+    Recreated {
+        /// Where we stood, if it is known.
+        stood: Option<NextOffset>,
+    },
+    /// The log ends before where we stood.
+    Truncated {
+        /// Where we stood.
+        stood: NextOffset,
+    },
 }
 
 /// Records that are gone, or passed over.
@@ -65,6 +140,76 @@ impl Gap {
 /// # Errors
 /// Says why the topic has to stop, where the configuration wants that.
 pub(super) fn decide(found: &Found, rules: StartRules) -> Result<Start, String> {
+    // A life that began in this process and was never flushed is the newer one; what is durable belongs to its forerunner.
+    let is_newest = |stood: &Stood| found.life.is_none_or(|life| life.incarnation <= stood.life.incarnation);
+    let stood = found.stood.filter(is_newest);
+    let known = stood.map(|stood| stood.life).or(found.life);
+    if let Some(life) = known.filter(|life| life.is_over(found.topic_id)) {
+        let notice = Notice::Recreated { stood: stood.map(|stood| stood.next).or(found.carried) };
+        return renewed(found, rules, life, notice);
+    }
+    let Life { incarnation, topic_id } = known.unwrap_or(Life { incarnation: 0, topic_id: None });
+    let life = Life { incarnation, topic_id: found.topic_id.or(topic_id) };
+    match stood {
+        Some(stood) if stood.next > found.high => {
+            renewed(found, rules, stood.life, Notice::Truncated { stood: stood.next })
+        }
+        Some(stood) => resumed(found, rules, life, stood),
+        None => by_the_group(found, rules, life),
+    }
+}
+
+/// The topic lives again, or its log was cut short: its offsets are not those that were known.
+fn renewed(found: &Found, rules: StartRules, over: Life, notice: Notice) -> Result<Start, String> {
+    if rules.halt_on_recreate {
+        let why = match notice {
+            Notice::Truncated { stood } => format!("the log ends at {}, before position {stood}", found.high),
+            _ => "the topic was deleted and created again".to_owned(),
+        };
+        return Err(format!("{why}; on_recreate = halt"));
+    }
+    Ok(Start {
+        start: found.low,
+        live_from: found.low,
+        load_until: if found.compacted { found.high } else { found.low.min(found.high) },
+        life: over.next(found.topic_id),
+        gap: None,
+        notice: Some(notice),
+        announce: found.committed != Some(found.low),
+    })
+}
+
+/// The durable position counts, whatever the group says.
+fn resumed(found: &Found, rules: StartRules, life: Life, stood: Stood) -> Result<Start, String> {
+    let (next, gap) = if stood.next >= found.low {
+        (stood.next, None)
+    } else {
+        let to = passed_over(found, rules, stood.next)?;
+        // What this process has read since the last flush is not missing, though it may be read again.
+        let from = found.carried.map_or(stood.next, |carried| carried.max(stood.next));
+        (to, (from < to).then_some(Gap { from, to }))
+    };
+    let start = match found.load_from.filter(|_| found.reload) {
+        Some(load_from) => load_from.max(found.low).min(next),
+        None => next,
+    };
+    let live_from = stood.live_from.max(next).min(found.high);
+    let known = stood.ceiling.map_or(live_from, |ceiling| ceiling.max(live_from));
+    let ahead = found.committed.filter(|committed| *committed > stood.next.max(stood.live_from));
+    Ok(Start {
+        start,
+        live_from,
+        load_until: if found.compacted { found.high } else { known.min(found.high) },
+        life,
+        gap,
+        notice: ahead.map(|committed| Notice::ForeignProgress { stood: stood.next, committed }),
+        // The group hears of the durable position with the next cut.
+        announce: false,
+    })
+}
+
+/// Nothing is durable: the group's position counts, and what this process remembers.
+fn by_the_group(found: &Found, rules: StartRules, life: Life) -> Result<Start, String> {
     let (live_from, mut gap) = live_from(found, rules)?;
     let wanted = match (found.carried, found.load_from) {
         (Some(carried), _) => carried.min(live_from),
@@ -79,7 +224,8 @@ pub(super) fn decide(found: &Found, rules: StartRules) -> Result<Start, String> 
     }
     // What this process read before the gap is not lost, though it was never committed.
     let gap = gap.map(|gap| Gap { from: found.carried.map_or(gap.from, |carried| carried.max(gap.from)), ..gap });
-    Ok(Start { start, live_from, gap, announce: found.committed != Some(live_from) })
+    let announce = found.committed != Some(live_from);
+    Ok(Start { start, live_from, load_until: live_from.min(found.high), life, gap, notice: None, announce })
 }
 
 fn live_from(found: &Found, rules: StartRules) -> Result<(NextOffset, Option<Gap>), String> {
@@ -91,17 +237,20 @@ fn live_from(found: &Found, rules: StartRules) -> Result<(NextOffset, Option<Gap
     if (found.low..=found.high).contains(&committed) {
         return Ok((committed, None));
     }
-    let to = match rules.gone {
-        OutOfRange::Earliest => found.low,
-        OutOfRange::Latest => found.high,
-        OutOfRange::Halt => {
-            return Err(format!(
-                "position {committed} no longer exists, the partition holds {} to {}; on_out_of_range = halt",
-                found.low, found.high
-            ));
-        }
-    };
+    let to = passed_over(found, rules, committed)?;
     Ok((to, Some(Gap { from: committed, to })))
+}
+
+/// Where reading goes on after a position that no longer exists.
+fn passed_over(found: &Found, rules: StartRules, position: NextOffset) -> Result<NextOffset, String> {
+    match rules.gone {
+        OutOfRange::Earliest => Ok(found.low),
+        OutOfRange::Latest => Ok(found.high),
+        OutOfRange::Halt => Err(format!(
+            "position {position} no longer exists, the partition holds {} to {}; on_out_of_range = halt",
+            found.low, found.high
+        )),
+    }
 }
 
 fn absent(found: &Found, reset: OffsetReset) -> Result<NextOffset, String> {
@@ -117,7 +266,8 @@ fn absent(found: &Found, reset: OffsetReset) -> Result<NextOffset, String> {
 mod tests {
     use super::*;
 
-    const RULES: StartRules = StartRules { absent: OffsetReset::Earliest, gone: OutOfRange::Earliest };
+    const RULES: StartRules =
+        StartRules { absent: OffsetReset::Earliest, gone: OutOfRange::Earliest, halt_on_recreate: false };
 
     fn found(committed: Option<i64>) -> Found {
         Found {
@@ -127,6 +277,11 @@ mod tests {
             load_from: None,
             carried: None,
             added_later: false,
+            topic_id: None,
+            life: None,
+            stood: None,
+            reload: false,
+            compacted: false,
         }
     }
 
@@ -205,5 +360,119 @@ mod tests {
         assert_eq!((late.start.0, late.gap.map(Gap::len)), (10, Some(6)));
         let read_ahead = decide(&back(8, 4), RULES).expect("a start");
         assert_eq!(read_ahead.gap.map(Gap::len), Some(2));
+    }
+
+    /// A partition that stands at 50 in its third life, under id 7.
+    fn stood() -> Stood {
+        let life = Life { incarnation: 2, topic_id: Some(7) };
+        Stood { life, next: NextOffset(50), live_from: NextOffset(50), ceiling: None }
+    }
+
+    fn durable(stood: Stood, committed: Option<i64>) -> Found {
+        Found { topic_id: Some(7), stood: Some(stood), ..found(committed) }
+    }
+
+    #[test]
+    fn a_durable_position_is_where_reading_begins_whatever_the_group_says() {
+        // What the group has committed, and whether it is somebody else's progress.
+        for (committed, is_foreign) in [(None, false), (Some(20), false), (Some(50), false), (Some(51), true)] {
+            let at = decide(&durable(stood(), committed), RULES).expect("a start");
+            assert_eq!((at.start.0, at.live_from.0, at.life), (50, 50, stood().life), "{committed:?}");
+            assert_eq!((at.gap, at.announce), (None, false), "{committed:?}");
+            let foreign = Notice::ForeignProgress { stood: NextOffset(50), committed: NextOffset(51) };
+            assert_eq!(at.notice, is_foreign.then_some(foreign), "{committed:?}");
+        }
+        let latest = StartRules { absent: OffsetReset::Latest, ..RULES };
+        let carried = Found { carried: Some(NextOffset(80)), ..durable(stood(), None) };
+        assert_eq!(start(carried, latest), (50, 50), "what memory holds beyond it is not durable");
+        for next in [10, 100] {
+            assert_eq!(start(durable(Stood { next: NextOffset(next), ..stood() }, None), RULES).0, next);
+        }
+    }
+
+    #[test]
+    fn loading_that_was_interrupted_goes_on_and_a_wider_window_loads_again() {
+        let interrupted = Stood { next: NextOffset(30), live_from: NextOffset(60), ..stood() };
+        let at = decide(&durable(interrupted, Some(60)), RULES).expect("a start");
+        assert_eq!((at.start.0, at.live_from.0, at.notice), (30, 60, None));
+        // Where the window reaches back to, and where reading begins with and without being told to read it again.
+        for (load_from, told, otherwise) in [(20, 20, 50), (3, 10, 50), (90, 50, 50)] {
+            let wider = Found { load_from: Some(NextOffset(load_from)), ..durable(stood(), None) };
+            assert_eq!(start(Found { reload: true, ..wider }, RULES), (told, 50));
+            assert_eq!(start(wider, RULES), (otherwise, 50));
+        }
+        assert_eq!(start(Found { reload: true, ..durable(stood(), None) }, RULES), (50, 50));
+    }
+
+    #[test]
+    fn modules_wait_for_what_an_earlier_life_may_have_known() {
+        // The ceiling, whether the topic is compacted, and up to where is loaded.
+        for (ceiling, compacted, until) in [
+            (None, false, 50),
+            (Some(40), false, 50),
+            (Some(70), false, 70),
+            (Some(500), false, 100),
+            (None, true, 100),
+        ] {
+            let stood = Stood { ceiling: ceiling.map(NextOffset), ..stood() };
+            let at = decide(&Found { compacted, ..durable(stood, None) }, RULES).expect("a start");
+            assert_eq!(at.load_until.0, until, "{ceiling:?}, compacted: {compacted}");
+        }
+        assert_eq!(decide(&found(Some(40)), RULES).expect("a start").load_until.0, 40);
+    }
+
+    #[test]
+    fn row_4_34_a_durable_position_below_the_log_is_a_gap_of_known_size() {
+        let retained = durable(Stood { next: NextOffset(4), live_from: NextOffset(4), ..stood() }, Some(4));
+        // The rule, the start, and what is missed; without a start the topic stops.
+        for (gone, expected) in
+            [(OutOfRange::Earliest, Some((10, 6))), (OutOfRange::Latest, Some((100, 96))), (OutOfRange::Halt, None)]
+        {
+            let at = decide(&retained, StartRules { gone, ..RULES }).ok();
+            assert_eq!(at.map(|at| (at.start.0, at.gap.map_or(0, Gap::len))), expected);
+        }
+        let ahead = |carried| Found { carried: Some(NextOffset(carried)), ..retained };
+        let missed = |carried| decide(&ahead(carried), RULES).expect("a start").gap.map(Gap::len);
+        assert_eq!((missed(8), missed(12)), (Some(2), None), "what was read before is not missed");
+    }
+
+    #[test]
+    fn a_recreated_topic_is_read_from_its_first_record_in_a_life_of_its_own() {
+        let renewed = Life { incarnation: 3, topic_id: Some(8) };
+        // Shorter than where we stood, and longer, which gives no other sign.
+        for high in [20, 100] {
+            let found = Found { topic_id: Some(8), high: NextOffset(high), ..durable(stood(), Some(90)) };
+            let at = decide(&found, RULES).expect("a start");
+            assert_eq!((at.start.0, at.live_from.0, at.load_until.0), (10, 10, 10));
+            assert_eq!((at.life, at.announce), (renewed, true));
+            assert_eq!(at.notice, Some(Notice::Recreated { stood: Some(NextOffset(50)) }));
+            assert!(decide(&found, StartRules { halt_on_recreate: true, ..RULES }).is_err());
+        }
+        let same = Found { topic_id: None, ..durable(stood(), None) };
+        assert_eq!(decide(&same, RULES).expect("a start").life, stood().life, "an unknown id says nothing");
+        let nameless = Stood { life: Life { topic_id: None, ..stood().life }, ..stood() };
+        assert_eq!(decide(&durable(nameless, None), RULES).expect("a start").life, stood().life, "it is learned");
+    }
+
+    #[test]
+    fn a_log_that_was_cut_short_is_read_from_its_first_record_in_a_life_of_its_own() {
+        let cut = durable(Stood { next: NextOffset(101), ..stood() }, Some(101));
+        let at = decide(&cut, RULES).expect("a start");
+        assert_eq!((at.start.0, at.life), (10, Life { incarnation: 3, topic_id: Some(7) }));
+        assert_eq!(at.notice, Some(Notice::Truncated { stood: NextOffset(101) }));
+        assert!(decide(&cut, StartRules { halt_on_recreate: true, ..RULES }).is_err());
+    }
+
+    #[test]
+    fn a_life_that_began_in_this_process_counts_before_anything_of_it_is_durable() {
+        let life = Life { incarnation: 3, topic_id: Some(8) };
+        let back =
+            Found { topic_id: Some(8), life: Some(life), carried: Some(NextOffset(60)), ..durable(stood(), None) };
+        let at = decide(&back, RULES).expect("a start");
+        assert_eq!((at.start.0, at.life, at.notice), (60, life, None));
+        let again = decide(&Found { topic_id: Some(9), ..back }, RULES).expect("a start");
+        assert_eq!((again.start.0, again.life), (10, Life { incarnation: 4, topic_id: Some(9) }));
+        let without_a_store = Found { stood: None, topic_id: Some(9), ..back };
+        assert_eq!(decide(&without_a_store, RULES).expect("a start").life.incarnation, 4);
     }
 }

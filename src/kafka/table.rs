@@ -8,6 +8,7 @@ use quorate_core::ident::{Epoch, NextOffset, Partition};
 use quorate_core::record::{PartitionPosition, RecordBatch};
 
 use super::intake::Slot;
+use super::start::Life;
 use crate::pipeline::ports::{AssignedPartition, Commit, LaneItem};
 
 /// A commit whose result never came is given up after this; the client bounds its own requests below it.
@@ -67,6 +68,7 @@ struct TopicTable {
     granted: BTreeSet<Partition>,
     reading: BTreeMap<Partition, Reading>,
     carried: BTreeMap<Partition, NextOffset>,
+    lives: BTreeMap<Partition, Life>,
     first_count: Option<usize>,
 }
 
@@ -97,6 +99,11 @@ impl Table {
         self.topics[slot].carried.get(&partition).copied()
     }
 
+    /// The life of the topic in which this process last read the partition.
+    pub(super) fn life(&self, slot: Slot, partition: Partition) -> Option<Life> {
+        self.topics[slot].lives.get(&partition).copied()
+    }
+
     /// Whether the partition did not exist when the topic was first seen, given how many there are.
     pub(super) fn is_added_later(&mut self, slot: Slot, partition: Partition, count: usize) -> bool {
         let first = *self.topics[slot].first_count.get_or_insert(count);
@@ -112,7 +119,9 @@ impl Table {
         leftover: Option<NextOffset>,
     ) {
         let topic = &mut self.topics[slot];
+        let AssignedPartition { incarnation, topic_id, .. } = assigned;
         topic.granted.remove(&assigned.partition);
+        topic.lives.insert(assigned.partition, Life { incarnation, topic_id });
         topic.reading.insert(
             assigned.partition,
             Reading {

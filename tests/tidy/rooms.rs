@@ -22,7 +22,7 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
 ];
 
 /// What outside the pipeline may be named of it by those that stand behind its doors.
-const DOORS: [&str; 2] = ["ports", "lane"];
+const DOORS: [&str; 3] = ["ports", "lane", "durable"];
 const BEHIND_DOORS: [&str; 2] = ["kafka", "runtime"];
 
 /// A library of the outside world, and the rooms (or packages) that know it.
@@ -111,7 +111,10 @@ fn a4_the_pipeline_is_entered_by_its_doors() {
         _ => false,
     };
     let behind = rooms().filter(|(_, room)| BEHIND_DOORS.contains(room)).map(|(source, _)| source);
-    expect_none(naming(behind, through_the_wall), "Kafka and module threads know `pipeline::{ports, lane}` only");
+    expect_none(
+        naming(behind, through_the_wall),
+        "Kafka and module threads know `pipeline::{ports, lane, durable}` only",
+    );
 }
 
 #[test]
