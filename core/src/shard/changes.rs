@@ -203,6 +203,7 @@ impl Shard {
 
     fn take_pending(&mut self) -> Vec<PendingChange> {
         let came = std::mem::take(&mut self.queues.came);
+        self.queues.hurried = false;
         let mut changes = Vec::with_capacity(came.len() + self.queues.went.len());
         for &Queued { station, module, number } in &came {
             let state = &mut self.stations[station as usize];

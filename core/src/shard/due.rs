@@ -256,6 +256,11 @@ impl DueRuns {
         origin.into_iter().for_each(|origin| self.kept[origin.topic.ix()].remove(origin));
     }
 
+    /// Whether each reading of some topic is a run of this module.
+    pub(super) fn is_each(&self, module: ModuleId) -> bool {
+        self.each[module.ix()]
+    }
+
     /// How much of a topic waits to be handed over.
     pub(super) fn backlog(&self, topic: TopicId) -> usize {
         self.backlog[topic.ix()]

@@ -26,6 +26,8 @@ pub(super) struct Queues {
     pub(super) went: Vec<Queued>,
     /// Per set of changes that was given out and is not known to be durable.
     pub(super) given: VecDeque<Vec<Queued>>,
+    /// Whether readings that each are a run of their own are among it: somebody waits for these.
+    pub(super) hurried: bool,
 }
 
 impl Shard {
@@ -52,6 +54,13 @@ impl Shard {
         !self.queues.came.is_empty()
     }
 
+    /// Whether that is a reading of which each is a run, or one of these has ended: the sooner it is durable the sooner
+    /// the next one starts.
+    #[must_use]
+    pub fn is_hurried(&self) -> bool {
+        self.queues.hurried
+    }
+
     /// How much of a topic waits to be handed over one by one.
     #[must_use]
     pub fn backlog(&self, topic: TopicId) -> usize {
@@ -75,6 +84,7 @@ impl Shard {
         self.due.enqueue(state, module, Pending { number, topic, what, owed, ready });
         if self.queues.durable {
             self.queues.came.push(Queued { station, module, number });
+            self.queues.hurried |= self.due.is_each(module);
         }
     }
 
@@ -88,6 +98,7 @@ impl Shard {
     pub(super) fn note_gone(&mut self, station: u32, module: ModuleId, number: u64) {
         if self.queues.durable {
             self.queues.went.push(Queued { station, module, number });
+            self.queues.hurried |= self.due.is_each(module);
         }
     }
 
