@@ -3,7 +3,7 @@
 
 use super::problem::Origin;
 use super::profile::Profile;
-use super::raw::Value;
+use super::raw::{Value, is_bare};
 use super::reader::{Misfit, Notes, Parsed, Placed, Reader};
 use super::scalar::{choice, flag, name, within};
 use super::settings::{MissingTopic, OffsetReset, OutOfRange, Recreated};
@@ -171,27 +171,40 @@ fn pick<T>(
 
 /// Writes down what is in force for all topics where nothing was written.
 pub(super) fn show(table: &Reader<'_>, tuning: &Tuning) {
-    let show = |key: &str, value: Value, origin: &Origin| {
-        if !origin.is_given() {
-            table.notes.show(&table.path_of(key), &value, origin);
-        }
-    };
-    for (number, won) in NUMBERS.iter().zip(&tuning.numbers) {
-        show(number.key, won.value.into(), &won.origin);
+    for (key, value, origin, _) in unwritten(tuning) {
+        table.notes.show(&table.path_of(key), &value, origin);
     }
-    if let Quota::Records(records) = tuning.quota.value {
-        show("max_poll_records", records.into(), &tuning.quota.origin);
+}
+
+/// Writes down what a profile of its own says about a topic.
+pub(super) fn show_profile(notes: &Notes, topic: &str, tuning: &Tuning) {
+    let topic = if is_bare(topic) { topic.to_owned() } else { format!("\"{topic}\"") };
+    for (key, value, origin, _) in unwritten(tuning).into_iter().filter(|(.., of_topic)| *of_topic) {
+        notes.show(&format!("topics.{topic}.{key}"), &value, origin);
     }
+}
+
+/// The values in force that nobody wrote: key, value, where from, and whether the topic's own profile says so.
+fn unwritten(tuning: &Tuning) -> Vec<(&'static str, Value, &Origin, bool)> {
     let reset = match tuning.reset.value {
         OffsetReset::Earliest => "earliest",
         OffsetReset::Latest => "latest",
         OffsetReset::Error => "error",
     };
-    show("auto_offset_reset", reset.into(), &tuning.reset.origin);
-    show("on_out_of_range", "earliest".into(), &tuning.out_of_range.origin);
-    show("on_recreate", "earliest".into(), &tuning.recreated.origin);
-    show("missing_topic", "wait".into(), &tuning.missing.origin);
-    show("protocol", "classic".into(), &tuning.protocol.origin);
+    let mut found: Vec<(&'static str, Value, &Origin, bool)> = vec![
+        ("auto_offset_reset", reset.into(), &tuning.reset.origin, tuning.reset.of_topic),
+        ("on_out_of_range", "earliest".into(), &tuning.out_of_range.origin, false),
+        ("on_recreate", "earliest".into(), &tuning.recreated.origin, false),
+        ("missing_topic", "wait".into(), &tuning.missing.origin, false),
+        ("protocol", "classic".into(), &tuning.protocol.origin, false),
+    ];
+    let numbers = NUMBERS.iter().zip(&tuning.numbers);
+    found.extend(numbers.map(|(number, won)| (number.key, won.value.into(), &won.origin, won.of_topic)));
+    if let Quota::Records(records) = tuning.quota.value {
+        found.push(("max_poll_records", records.into(), &tuning.quota.origin, tuning.quota.of_topic));
+    }
+    found.retain(|(_, _, origin, _)| !origin.is_given());
+    found
 }
 
 /// Warns about keys of a topic that one consumer for all topics cannot honour.
@@ -214,13 +227,19 @@ pub(super) fn warn_inert(notes: &Notes, topic: &str, keys: &Keys) {
     }
 }
 
-/// Warns about positions that would be skipped.
-pub(super) fn warn_latest(notes: &Notes, reset: &Won<OffsetReset>) {
+/// Warns about positions that would be skipped, at the place that says so or asks for the profile that does.
+pub(super) fn warn_latest(notes: &Notes, all: &Keys, topic: &Keys, reset: &Won<OffsetReset>) {
     if reset.value == OffsetReset::Latest {
+        let profile = if reset.of_topic { &topic.profile } else { &all.profile };
+        let place = match (&reset.origin, profile) {
+            (Origin::Profile(_), Some(profile)) => &profile.origin,
+            (origin, _) => origin,
+        };
         let message = "`latest` skips what was not read yet wherever there is no committed position: what is queued \
                        before the first start, and what comes in around a switch of `multi_consumer_mode`, which \
                        gives the groups other names";
-        notes.warn(&reset.origin, message, "use \"earliest\", or hand positions over before switching");
+        let help = "set `auto_offset_reset = \"earliest\"`, or hand positions over before switching";
+        notes.warn(place, message, help);
     }
 }
 

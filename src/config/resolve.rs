@@ -64,8 +64,13 @@ pub(super) fn resolve(notes: &Notes, tree: &Table, vault: &Vault<'_>, purpose: &
         declared.iter().for_each(|topic| consumer::warn_inert(notes, topic.name(), &topic.keys));
     }
     let tunings: Vec<Tuning> = consumed.iter().map(|t| consumer::tune(&kafka.keys, Some(&t.keys))).collect();
-    tunings.iter().for_each(|tuning| consumer::warn_latest(notes, &tuning.reset));
-    consumed.iter().zip(&tunings).for_each(|(topic, tuning)| check_creation(notes, topic, tuning));
+    for (topic, tuning) in consumed.iter().zip(&tunings) {
+        consumer::warn_latest(notes, &kafka.keys, &topic.keys, &tuning.reset);
+        check_creation(notes, topic, tuning);
+        if mode == ConsumerMode::Multi {
+            consumer::show_profile(notes, topic.name(), tuning);
+        }
+    }
     check_groups(notes, mode, &kafka.group, &consumed);
     let exclusive = consumed.iter().filter(|topic| consumer::is_exclusive(&kafka.keys, &topic.keys));
     queue::advise(notes, &enabled, &exclusive.map(|topic| topic.name()).collect::<Vec<_>>());

@@ -75,17 +75,27 @@ fn row_4_26_a_topic_may_have_a_profile_of_its_own_and_explicit_keys_win() {
         row(1, ["60000", "5000", "600000"], OffsetReset::Earliest),
         row(10, ["40000", "3000", "300000"], OffsetReset::Earliest),
     ];
-    assert_eq!(values(&good(&text)), expected);
+    let loaded = good(&text);
+    assert_eq!(values(&loaded), expected);
+    let printed = |key: &str| shown(&loaded, key);
+    assert_eq!(printed("topics.A.max_poll_interval_ms").as_deref(), Some("600000"));
+    assert_eq!(printed("topics.A.heartbeat_interval_ms").as_deref(), Some("5000"));
+    assert_eq!((printed("topics.A.fetch_min_bytes"), printed("topics.B.max_poll_interval_ms")), (None, None));
 }
 
 #[test]
 fn row_1_07_latest_with_positions_that_are_committed_as_they_settle_is_warned_about() {
     let consumer = |lines: &str| good(&with_topics(Some(true), lines, &["A", "B"]));
-    for lines in ["profile = 'exclusive_task'", "auto_offset_reset = 'latest'"] {
+    for (lines, column) in [("profile = 'exclusive_task'", 11), ("auto_offset_reset = 'latest'", 21)] {
         let loaded = consumer(lines);
-        let found = warnings(&loaded);
-        assert!(found.len() == 1 && found[0].contains("queued before the first start"), "{lines}\n{found:?}");
+        let found = only(&loaded.warnings, "queued before the first start");
+        assert_eq!(loaded.warnings.line_column(found), Some((6, column)), "{lines}");
+        assert!(found.help.as_deref().is_some_and(|help| help.contains("`auto_offset_reset = \"earliest\"`")));
     }
+    let own =
+        with_topics(Some(true), "", &["A", "B"]).replace("[topics.B]\n", "[topics.B]\nprofile = 'exclusive_task'\n");
+    let loaded = good(&own);
+    assert_eq!(loaded.warnings.line_column(only(&loaded.warnings, "`latest` skips")), Some((10, 11)));
     assert!(consumer("profile = 'exclusive_task'\nauto_offset_reset = 'earliest'").warnings.is_empty());
 }
 
