@@ -127,12 +127,14 @@ pub enum Place {
 pub(super) struct Changed {
     stations: Vec<u32>,
     globals: Vec<TopicId>,
+    /// What a store still has of stations that were forgotten.
+    pub(super) forgotten: Changes,
 }
 
 impl Changed {
     #[inline]
     pub(super) fn slot(&mut self, state: &mut StationState, station: u32, of: Source) {
-        if state.unsaved.is_empty() {
+        if !std::mem::replace(&mut state.listed, true) {
             self.stations.push(station);
         }
         if !state.unsaved.contains(&of) {
@@ -150,7 +152,8 @@ impl Changed {
 impl Shard {
     /// What changed since the last call: every window that did, of long ones the parts that did.
     pub fn take_changes(&mut self) -> Changes {
-        let mut slots = Vec::new();
+        // First of all: a station of the same name may have come since.
+        let Changes { mut slots, runs, .. } = std::mem::take(&mut self.changed.forgotten);
         for topic in std::mem::take(&mut self.changed.globals) {
             let of = self.of(Source::Topic(topic));
             if let Some(window) = &mut self.topics[topic.ix()].global {
@@ -160,10 +163,12 @@ impl Shard {
             }
         }
         for station in std::mem::take(&mut self.changed.stations) {
+            self.stations[station as usize].listed = false;
             for source in std::mem::take(&mut self.stations[station as usize].unsaved) {
                 let of = self.of(source);
                 let state = &mut self.stations[station as usize];
                 let place = Place::Station(state.id.clone());
+                state.stored = true;
                 let mut give =
                     |part, state| slots.push(SlotChange { place: place.clone(), of: of.clone(), part, state });
                 match source {
@@ -172,12 +177,15 @@ impl Shard {
                 }
             }
         }
-        Changes { slots, ..Changes::default() }
+        Changes { slots, runs, ..Changes::default() }
     }
 
     /// Takes windows back in that [`Shard::take_changes`] gave out. Makes nothing due, and nothing of it counts as
     /// changed. What the plan no longer has is passed over.
     pub fn restore(&mut self, changes: &Changes) {
+        for gone in changes.runs.iter().filter(|run| run.state.is_none()) {
+            self.forget_again(gone.station.as_str());
+        }
         for slot in &changes.slots {
             let Some(state) = &slot.state else { continue };
             match &slot.of {
@@ -214,7 +222,7 @@ impl Shard {
         }
     }
 
-    fn of(&self, source: Source) -> Of {
+    pub(super) fn of(&self, source: Source) -> Of {
         match source {
             Source::Topic(topic) => Of::Topic(Arc::clone(&self.plan.topic(topic).name)),
             Source::Module(module) => Of::Module(Arc::clone(&self.plan.module(module).name)),

@@ -10,6 +10,7 @@ mod buckets;
 mod changes;
 mod due;
 mod explain;
+mod forget;
 mod intake;
 mod loading;
 mod readiness;
@@ -55,6 +56,7 @@ pub struct Shard {
     dead: VecDeque<DeadReading>,
     changed: changes::Changed,
     newcomers: Newcomers,
+    forgetting: forget::Forgetting,
     limit: usize,
     /// Stations of the record in hand, in the order in which it names them.
     touched: Vec<Touched>,
@@ -194,6 +196,7 @@ impl Shard {
             due: DueRuns::new(plan.modules.len(), plan.topics.len()),
             changed: changes::Changed::default(),
             newcomers: Newcomers::default(),
+            forgetting: forget::Forgetting::default(),
             topics,
             modules,
             stations: Vec::new(),
@@ -235,12 +238,14 @@ impl Shard {
         }
         self.tick(now);
         self.look_again(now);
+        self.forget_silent(now);
     }
 
     /// When [`Shard::handle_timeout`] has something to do next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        let deadlines = [self.due.next_deadline(), self.next_closing(), self.next_tick(), self.next_look()];
+        let deadlines =
+            [self.due.next_deadline(), self.next_closing(), self.next_tick(), self.next_look(), self.next_silence()];
         deadlines.into_iter().flatten().min()
     }
 
@@ -303,15 +308,17 @@ impl Shard {
     /// How many stations are known.
     #[must_use]
     pub fn stations(&self) -> usize {
-        self.stations.len()
+        self.stations.len() - self.forgetting.vacant()
     }
 
     /// Known stations for which `module` has every required input, present and young enough.
     #[must_use]
     pub fn complete_stations(&self, module: ModuleId, now: Millis) -> usize {
-        (0..self.station_count()).filter(|&station| self.is_complete(station, module, now)).count()
+        let known = (0..self.station_count()).filter(|&station| self.stations[station as usize].known);
+        known.filter(|&station| self.is_complete(station, module, now)).count()
     }
 
+    /// Places of stations, those that wait for a newcomer included.
     fn station_count(&self) -> u32 {
         u32::try_from(self.stations.len()).unwrap_or(u32::MAX)
     }
