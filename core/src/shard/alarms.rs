@@ -10,7 +10,7 @@ use crate::contract::Status;
 use crate::ident::{Millis, ModuleId, Station, TopicId};
 use crate::plan::Then;
 
-/// A station has been incomplete for too long, or is complete again.
+/// A station has been incomplete for too long, or is complete again, or was forgotten.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Alarm {
     /// The module.
@@ -19,7 +19,7 @@ pub struct Alarm {
     pub station: Station,
     /// Raised, or cleared.
     pub raised: bool,
-    /// Since when the station has been incomplete; none when it is complete again.
+    /// Since when the station has been incomplete; none when the alarm is cleared.
     pub since: Option<Millis>,
     /// Required inputs that are absent.
     pub missing: Vec<Arc<str>>,
@@ -53,6 +53,9 @@ impl Shard {
             return;
         }
         for station in 0..self.station_count() {
+            if !self.stations[station as usize].known {
+                continue;
+            }
             for at in 0..self.topics[topic.ix()].readers.len() {
                 let (module, _) = self.topics[topic.ix()].readers[at];
                 if self.modules[module.ix()].loaded {
@@ -68,8 +71,23 @@ impl Shard {
             && moment <= now
         {
             self.watches.pop();
-            if self.stations[station as usize].runs[module.ix()].watch == Watch::Armed(moment) {
+            if self.is_armed(station, module, moment) {
                 self.look_closely(station, module, now);
+            }
+        }
+    }
+
+    pub(super) fn is_armed(&self, station: u32, module: ModuleId, moment: Millis) -> bool {
+        let run = self.stations[station as usize].runs.get(module.ix());
+        run.is_some_and(|run| run.watch == Watch::Armed(moment))
+    }
+
+    /// Takes back the alarms of a station that is forgotten.
+    pub(super) fn clear_alarms(&mut self, station: u32, now: Millis) {
+        for module in (0..).map(ModuleId).take(self.modules.len()) {
+            if self.stations[station as usize].runs[module.ix()].watch == Watch::Raised {
+                self.modules[module.ix()].alarmed -= 1;
+                self.report(station, module, None, now);
             }
         }
     }

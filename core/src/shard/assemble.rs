@@ -126,6 +126,7 @@ impl Shard {
             .plan
             .modules()
             .flat_map(|(module, _)| (0..self.station_count()).map(move |station| (station, module)))
+            .filter(|&(station, _)| self.stations[station as usize].known)
             .filter(|&(station, module)| !self.is_complete(station, module, now))
             .map(|(station, module)| Incomplete {
                 module: Arc::clone(&self.plan.module(module).name),

@@ -105,8 +105,30 @@ impl Shard {
         }
     }
 
+    /// Closes what a silent station left open of a topic whose buckets do not close by themselves. True when there is
+    /// nothing open any more.
+    pub(super) fn close_left_open(&mut self, station: u32, topic: TopicId, now: Millis) -> bool {
+        let (of, whose) = (&mut self.topics[topic.ix()], Some(station));
+        let Some(closer) = of.windows.closer() else { return true };
+        let Some(buckets) = buckets_of(&mut self.stations, &mut of.global, whose, topic) else { return true };
+        if !buckets.is_open() {
+            return true;
+        }
+        if closer.plan.close_after_ms.is_some() {
+            return false;
+        }
+        let closed = buckets.close_all(&closer);
+        self.note_window(whose, topic);
+        self.hand_over(whose, topic, closed);
+        self.wake_readers(whose, topic, now);
+        true
+    }
+
     fn wake_readers(&mut self, whose: Whose, topic: TopicId, now: Millis) {
         for station in self.stations_of(whose) {
+            if !self.stations[station as usize].known {
+                continue;
+            }
             self.turn += 1;
             for at in 0..self.topics[topic.ix()].readers.len() {
                 let (module, _) = self.topics[topic.ix()].readers[at];
@@ -141,6 +163,9 @@ impl Shard {
             }
             any = true;
             for station in self.stations_of(whose) {
+                if !self.stations[station as usize].known {
+                    continue;
+                }
                 for at in 0..self.topics[topic.ix()].readers.len() {
                     let (module, triggers) = self.topics[topic.ix()].readers[at];
                     if triggers {
@@ -166,7 +191,7 @@ fn buckets_of<'a>(
     topic: TopicId,
 ) -> Option<&'a mut Buckets> {
     let window = match whose {
-        Some(station) => &mut stations[station as usize].windows[topic.ix()],
+        Some(station) => stations[station as usize].windows.get_mut(topic.ix())?,
         None => global.as_mut()?,
     };
     match window {

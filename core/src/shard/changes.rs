@@ -122,6 +122,8 @@ pub(super) struct Changed {
     globals: Vec<TopicId>,
     /// Whether the set of early global records changed.
     pub(super) early: bool,
+    /// What a store still has of stations that were forgotten.
+    pub(super) forgotten: Changes,
 }
 
 impl Changed {
@@ -141,8 +143,8 @@ impl Changed {
         }
     }
 
-    fn station(&mut self, state: &StationState, station: u32) {
-        if state.unsaved.is_empty() && state.unsaved_runs.is_empty() {
+    fn station(&mut self, state: &mut StationState, station: u32) {
+        if !std::mem::replace(&mut state.listed, true) {
             self.stations.push(station);
         }
     }
@@ -159,7 +161,8 @@ impl Shard {
     /// state is kept durably each call is confirmed, in order, by [`Shard::flushed`].
     pub fn take_changes(&mut self) -> Changes {
         let (pending, early) = (self.take_pending(), self.take_early());
-        let (mut slots, mut runs) = (Vec::new(), Vec::new());
+        // First of all: a station of the same name may have come since.
+        let Changes { mut slots, mut runs, .. } = std::mem::take(&mut self.changed.forgotten);
         // Every shard has a copy of what is global; one gives it out.
         for topic in std::mem::take(&mut self.changed.globals).into_iter().filter(|_| self.tells_of_global) {
             let of = self.of(Source::Topic(topic));
@@ -170,10 +173,12 @@ impl Shard {
             }
         }
         for station in std::mem::take(&mut self.changed.stations) {
+            self.stations[station as usize].listed = false;
             for source in std::mem::take(&mut self.stations[station as usize].unsaved) {
                 let of = self.of(source);
                 let state = &mut self.stations[station as usize];
                 let place = Place::Station(state.id.clone());
+                state.stored = true;
                 let mut give =
                     |part, state| slots.push(SlotChange { place: place.clone(), of: of.clone(), part, state });
                 match source {
@@ -190,6 +195,7 @@ impl Shard {
 
     fn take_run(&mut self, station: u32, module: ModuleId) -> Option<RunChange> {
         let state = &mut self.stations[station as usize];
+        state.stored = true;
         let run = &mut state.runs[module.ix()];
         let mut now = run.state(self.modules[module.ix()].loaded);
         // What time makes due it will make due again.
@@ -207,14 +213,13 @@ impl Shard {
         let mut changes = Vec::with_capacity(came.len() + self.queues.went.len());
         for &Queued { station, module, number } in &came {
             let state = &mut self.stations[station as usize];
-            let Some(pending) = state.runs[module.ix()].pending(number) else { continue };
+            let Some(pending) = state.runs.get_mut(module.ix()).and_then(|run| run.pending(number)) else { continue };
             let topic = Arc::clone(&self.plan.topic(pending.topic).name);
             let kept = PendingState { topic, content: pending.what.state() };
             let (station, module) = (state.id.clone(), Arc::clone(&self.plan.module(module).name));
             changes.push(PendingChange { station, module, number, state: Some(kept) });
         }
-        for Queued { station, module, number } in std::mem::take(&mut self.queues.went) {
-            let station = self.stations[station as usize].id.clone();
+        for (station, module, number) in std::mem::take(&mut self.queues.went) {
             let module = Arc::clone(&self.plan.module(module).name);
             changes.push(PendingChange { station, module, number, state: None });
         }
@@ -248,6 +253,9 @@ impl Shard {
     /// Takes back what [`Shard::take_changes`] gave out. Makes nothing due before topics are loaded, and nothing of it
     /// counts as changed. What the plan does not have is passed over.
     pub fn restore(&mut self, changes: &Changes) {
+        for gone in changes.runs.iter().filter(|run| run.state.is_none()) {
+            self.forget_again(gone.station.as_str());
+        }
         for slot in &changes.slots {
             let Some(state) = &slot.state else { continue };
             match &slot.of {
@@ -277,7 +285,7 @@ impl Shard {
         let id = change.station.as_str();
         let Some(station) = self.find_or_readmit(id, station_hash(id)) else { return };
         let run = &mut self.stations[station as usize].runs[module.ix()];
-        run.next_number = run.next_number.max(change.number + 1);
+        self.queues.next = self.queues.next.max(change.number + 1);
         if let Err(at) = run.pending.binary_search_by_key(&change.number, |pending| pending.number) {
             run.pending.insert(at, Pending { number: change.number, topic, what, owed: None, ready: true });
         }
@@ -318,7 +326,7 @@ impl Shard {
         }
     }
 
-    fn of(&self, source: Source) -> Of {
+    pub(super) fn of(&self, source: Source) -> Of {
         match source {
             Source::Topic(topic) => Of::Topic(Arc::clone(&self.plan.topic(topic).name)),
             Source::Module(module) => Of::Module(Arc::clone(&self.plan.module(module).name)),

@@ -156,7 +156,7 @@ impl DueRuns {
             && deadline <= now
         {
             self.timed.pop();
-            let run = &stations[station as usize].runs[module.ix()];
+            let Some(run) = stations[station as usize].runs.get(module.ix()) else { continue };
             if matches!(run.phase, Phase::Delayed | Phase::Held) && run.until == Some(deadline) {
                 return Some((station, module, run.phase));
             }

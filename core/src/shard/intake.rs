@@ -142,7 +142,11 @@ impl Shard {
     fn end_record(&mut self, origin: Origin, mode: Mode, now: Millis) {
         let global = std::mem::take(&mut self.global_change);
         if global != Change::Nothing {
-            (0..self.station_count()).for_each(|station| self.touch(station, global, false));
+            for station in 0..self.station_count() {
+                if self.stations[station as usize].known {
+                    self.touch(station, global, false);
+                }
+            }
             self.keep_early_global(global, origin, mode);
         }
         let mut touched = std::mem::take(&mut self.touched);

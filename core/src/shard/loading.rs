@@ -21,6 +21,9 @@ impl Shard {
             self.modules[module.ix()].loaded = true;
             self.schedule_ticks(now);
             for station in 0..self.station_count() {
+                if !self.stations[station as usize].known {
+                    continue;
+                }
                 self.turn += 1;
                 self.stations[station as usize].seen_at.get_or_insert(now);
                 self.release_loaded(station, module, now);

@@ -11,6 +11,7 @@ mod changes;
 mod due;
 mod explain;
 mod failing;
+mod forget;
 mod intake;
 mod loading;
 mod queue;
@@ -57,6 +58,7 @@ pub struct Shard {
     changed: changes::Changed,
     queues: Queues,
     newcomers: Newcomers,
+    forgetting: forget::Forgetting,
     limit: usize,
     /// Stations of the record in hand, in the order in which it names them.
     touched: Vec<Touched>,
@@ -215,6 +217,7 @@ impl Shard {
             changed: changes::Changed::default(),
             queues: Queues::default(),
             newcomers: Newcomers::default(),
+            forgetting: forget::Forgetting::default(),
             topics,
             modules,
             stations: Vec::new(),
@@ -255,12 +258,14 @@ impl Shard {
         }
         self.tick(now);
         self.look_again(now);
+        self.forget_silent(now);
     }
 
     /// When [`Shard::handle_timeout`] has something to do next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        let deadlines = [self.due.next_deadline(), self.next_closing(), self.next_tick(), self.next_look()];
+        let deadlines =
+            [self.due.next_deadline(), self.next_closing(), self.next_tick(), self.next_look(), self.next_silence()];
         deadlines.into_iter().flatten().min()
     }
 
@@ -328,15 +333,17 @@ impl Shard {
     /// How many stations are known.
     #[must_use]
     pub fn stations(&self) -> usize {
-        self.stations.len()
+        self.stations.len() - self.forgetting.vacant()
     }
 
     /// Known stations for which `module` has every required input, present and young enough.
     #[must_use]
     pub fn complete_stations(&self, module: ModuleId, now: Millis) -> usize {
-        (0..self.station_count()).filter(|&station| self.is_complete(station, module, now)).count()
+        let known = (0..self.station_count()).filter(|&station| self.stations[station as usize].known);
+        known.filter(|&station| self.is_complete(station, module, now)).count()
     }
 
+    /// Places of stations, those that wait for a newcomer included.
     fn station_count(&self) -> u32 {
         u32::try_from(self.stations.len()).unwrap_or(u32::MAX)
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::Shard;
 use super::run::Pending;
-use crate::ident::{Millis, ModuleId, TopicId};
+use crate::ident::{Millis, ModuleId, Station, TopicId};
 use crate::provenance::Origin;
 use crate::window::{Arriving, Handed};
 
@@ -23,7 +23,9 @@ pub(super) struct Queues {
     /// Whether somebody keeps it durably. Without, nothing is noted here.
     pub(super) durable: bool,
     pub(super) came: Vec<Queued>,
-    pub(super) went: Vec<Queued>,
+    pub(super) went: Vec<(Station, ModuleId, u64)>,
+    /// The number of the next thing in any queue: a place whose station was forgotten must not use one again.
+    pub(super) next: u64,
     /// Per set of changes that was given out and is not known to be durable.
     pub(super) given: VecDeque<Vec<Queued>>,
     /// Whether readings that each are a run of their own are among it: somebody waits for these.
@@ -40,7 +42,8 @@ impl Shard {
     /// The oldest changes that were taken and not confirmed are durable.
     pub fn flushed(&mut self, now: Millis) {
         for Queued { station, module, number } in self.queues.given.pop_front().unwrap_or_default() {
-            if let Some(pending) = self.stations[station as usize].runs[module.ix()].pending(number) {
+            let run = self.stations[station as usize].runs.get_mut(module.ix());
+            if let Some(pending) = run.and_then(|run| run.pending(number)) {
                 pending.ready = true;
                 self.turn += 1;
                 self.consider(station, module, None, now);
@@ -77,9 +80,8 @@ impl Shard {
         owed: Option<Origin>,
     ) {
         let state = &mut self.stations[station as usize];
-        let run = &mut state.runs[module.ix()];
-        let number = run.next_number;
-        run.next_number += 1;
+        let number = self.queues.next;
+        self.queues.next += 1;
         let ready = !self.queues.durable;
         self.due.enqueue(state, module, Pending { number, topic, what, owed, ready });
         if self.queues.durable {
@@ -97,7 +99,8 @@ impl Shard {
     /// Notes that something left its queue for good.
     pub(super) fn note_gone(&mut self, station: u32, module: ModuleId, number: u64) {
         if self.queues.durable {
-            self.queues.went.push(Queued { station, module, number });
+            let station = self.stations[station as usize].id.clone();
+            self.queues.went.push((station, module, number));
             self.queues.hurried |= self.due.is_each(module);
         }
     }
@@ -113,6 +116,9 @@ impl Shard {
         }
         let what = Handed::reading(&of.windows, arriving.time, arriving.origin, text);
         for station in self.stations_of(whose) {
+            if !self.stations[station as usize].known {
+                continue;
+            }
             for at in 0..self.topics[topic.ix()].each.len() {
                 let module = self.topics[topic.ix()].each[at];
                 self.enqueue(station, module, topic, what.clone(), Some(origin));

@@ -34,8 +34,6 @@ pub(super) struct Run {
     pub(super) changed: bool,
     /// Closed buckets and readings that no invocation has seen, oldest first. Each is seen by one of its own.
     pub(super) pending: VecDeque<Pending>,
-    /// The number of the next one.
-    pub(super) next_number: u64,
     /// The newest record that is unsettled because of those changes. None while the run waits for completeness: then
     /// nothing is due, and the record that completes the station will be owed instead.
     pub(super) owed: Option<Origin>,

@@ -15,6 +15,14 @@ pub(super) struct StationState {
     pub(super) windows: Box<[Window]>,
     /// The newest result of each module, kept for those that depend on it.
     pub(super) results: Box<[Results]>,
+    /// Whether there is such a station; none at a place that waits for a newcomer.
+    pub(super) known: bool,
+    /// When the last reading of its own came; none until then for one that was there in an earlier life.
+    pub(super) heard_at: Option<Millis>,
+    /// Whether a store has something of it.
+    pub(super) stored: bool,
+    /// Whether its place is among those that changed since changes were last taken.
+    pub(super) listed: bool,
     /// When this process first saw it.
     pub(super) seen_at: Option<Millis>,
     /// One run per module.
@@ -46,43 +54,73 @@ impl Newcomers {
     }
 }
 
+impl StationState {
+    /// A place without a station.
+    pub(super) fn vacant(listed: bool) -> Self {
+        Self {
+            id: "".into(),
+            known: false,
+            heard_at: None,
+            stored: false,
+            listed,
+            windows: Box::default(),
+            results: Box::default(),
+            seen_at: None,
+            runs: Box::default(),
+            touched_by: 0,
+            touched_at: 0,
+            unsaved: Vec::new(),
+            unsaved_runs: Vec::new(),
+        }
+    }
+}
+
 impl Shard {
     /// The station called `id`, and whether this is its first appearance; none when there is no room for it.
     #[inline]
     pub(super) fn find_or_admit(&mut self, id: &str, hash: u64, mode: Mode, now: Millis) -> Option<(u32, bool)> {
         let found = self.by_id.find(hash, |&station| self.stations[station as usize].id.as_str() == id);
-        match (found, mode) {
-            (Some(&station), _) => Some((station, false)),
-            (None, Mode::Live) => self.admit(id, hash, now).map(|station| (station, true)),
-            (None, Mode::Load) => self.readmit(id, hash).map(|station| (station, true)),
-        }
+        let (station, is_new) = match (found, mode) {
+            (Some(&station), _) => (station, false),
+            (None, Mode::Live) => (self.admit(id, hash, now)?, true),
+            (None, Mode::Load) => (self.readmit(id, hash, Some(now))?, true),
+        };
+        self.stations[station as usize].heard_at = Some(now);
+        Some((station, is_new))
     }
 
     /// The station called `id`, whose state was kept: it is not new, however many of them come back at once.
     pub(super) fn find_or_readmit(&mut self, id: &str, hash: u64) -> Option<u32> {
         let found = self.by_id.find(hash, |&station| self.stations[station as usize].id.as_str() == id);
-        match found {
-            Some(&station) => Some(station),
-            None => self.readmit(id, hash),
-        }
+        let station = match found {
+            Some(&station) => station,
+            None => self.readmit(id, hash, None)?,
+        };
+        self.stations[station as usize].stored = true;
+        Some(station)
     }
 
     /// Makes room for a station that was there in an earlier life.
-    fn readmit(&mut self, id: &str, hash: u64) -> Option<u32> {
-        (self.stations.len() < self.limit).then(|| self.insert(id, hash))
+    fn readmit(&mut self, id: &str, hash: u64, now: Option<Millis>) -> Option<u32> {
+        (self.stations() < self.limit).then(|| self.insert(id, hash, now))
     }
 
     fn admit(&mut self, id: &str, hash: u64, now: Millis) -> Option<u32> {
-        if self.stations.len() >= self.limit || !self.newcomers.admit(self.plan.stations.new_per_minute, now) {
+        if self.stations() >= self.limit || !self.newcomers.admit(self.plan.stations.new_per_minute, now) {
             return None;
         }
-        Some(self.insert(id, hash))
+        Some(self.insert(id, hash, Some(now)))
     }
 
-    fn insert(&mut self, id: &str, hash: u64) -> u32 {
-        let station = self.station_count();
-        self.stations.push(StationState {
+    fn insert(&mut self, id: &str, hash: u64, now: Option<Millis>) -> u32 {
+        let station = self.forgetting.place(&mut self.stations);
+        let listed = self.stations[station as usize].listed;
+        self.stations[station as usize] = StationState {
             id: id.into(),
+            known: true,
+            heard_at: now,
+            stored: false,
+            listed,
             windows: self.topics.iter().map(|topic| topic.windows.empty()).collect(),
             results: self.modules.iter().map(|_| Results::default()).collect(),
             seen_at: None,
@@ -91,7 +129,8 @@ impl Shard {
             touched_at: 0,
             unsaved: Vec::new(),
             unsaved_runs: Vec::new(),
-        });
+        };
+        self.expect_silence(station, now);
         let stations = &self.stations;
         self.by_id.insert_unique(hash, station, |&other| station_hash(stations[other as usize].id.as_str()));
         station

@@ -42,6 +42,9 @@ impl Shard {
             return;
         }
         for station in 0..self.station_count() {
+            if !self.stations[station as usize].known {
+                continue;
+            }
             self.turn += 1;
             for &module in &due {
                 let run = &mut self.stations[station as usize].runs[module.ix()];

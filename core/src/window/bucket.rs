@@ -102,6 +102,16 @@ impl Buckets {
         self.close_while(topic, |number| topic.plan.closes_at(number).is_some_and(|deadline| deadline <= clock))
     }
 
+    /// Closes every bucket.
+    pub(crate) fn close_all(&mut self, topic: &Closer<'_>) -> Vec<Closing> {
+        self.close_while(topic, |_| true)
+    }
+
+    /// Whether a bucket takes readings.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
     fn close_while(&mut self, topic: &Closer<'_>, ends: impl Fn(i64) -> bool) -> Vec<Closing> {
         let mut closed = Vec::new();
         while let Some(first) = self.open.first_entry()

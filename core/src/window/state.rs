@@ -149,4 +149,12 @@ impl Window {
         };
         give(0, whole);
     }
+
+    /// Visits the parts that a store may have of it.
+    pub(crate) fn stored(&self, visit: &mut dyn FnMut(u64)) {
+        match self {
+            Self::Rows(rows) => rows.stored().for_each(visit),
+            _ => visit(0),
+        }
+    }
 }

@@ -77,6 +77,12 @@ impl Rows {
         }
     }
 
+    /// The parts that the store has.
+    pub(in super::super) fn stored(&self) -> impl Iterator<Item = u64> {
+        let stored = self.segments.iter().filter(|segment| segment.saved != Saved::Never);
+        self.gone.iter().copied().chain(stored.map(|segment| segment.id))
+    }
+
     /// Begins a segment at a place among the others. Something is put in at once: none is empty.
     pub(super) fn begin(&mut self, plan: &RowsPlan, at: usize) {
         self.add(at, Segment::new(plan, 0));

@@ -191,7 +191,7 @@ proptest! {
         let (want, got) = (view(&mut rows, &plan), view(&mut again, &plan));
         prop_assert_eq!((json_of(&got.value), got.sum), (json_of(&want.value), want.sum));
         prop_assert_eq!(parts_of(&rows), parts_of(&again));
-        prop_assert_eq!(stored(&rows), store.keys().copied().collect::<BTreeSet<_>>());
+        prop_assert_eq!(rows.stored().collect::<BTreeSet<_>>(), store.keys().copied().collect::<BTreeSet<_>>());
         let set: BTreeSet<Key> = keys.iter().copied().collect();
         prop_assert_eq!(json_of(&got.value), value_by_definition(&defined(&set, &plan), &plan));
     }
@@ -220,7 +220,7 @@ proptest! {
         }
         then.iter().for_each(|key| { take(&mut again, &plan, *key); });
         save(&mut again, &mut store);
-        prop_assert_eq!(stored(&again), store.keys().copied().collect::<BTreeSet<_>>());
+        prop_assert_eq!(again.stored().collect::<BTreeSet<_>>(), store.keys().copied().collect::<BTreeSet<_>>());
         let mut last = restored(&plan, &store, 0);
         let want = view(&mut again, &plan);
         prop_assert_eq!((json_of(&view(&mut last, &plan).value), last.sum), (json_of(&want.value), want.sum));
@@ -261,12 +261,6 @@ fn restored(plan: &RowsPlan, store: &Store, first: usize) -> Rows {
     }
     parts.into_iter().for_each(|(part, state)| rows.restore(plan, &seed(), *part, state));
     rows
-}
-
-/// The parts that a window takes to be stored.
-fn stored(rows: &Rows) -> BTreeSet<u64> {
-    let stored = rows.segments.iter().filter(|segment| segment.saved != segment::Saved::Never);
-    stored.map(|segment| segment.id).chain(rows.gone.iter().copied()).collect()
 }
 
 /// The rows of each part, by its number.
