@@ -1,7 +1,9 @@
-//! Named places at which a test may end the process. Nothing of it is in an optimised build.
+//! Places where a test lets the process die, as a power cut would. They are part of debug builds only.
 
-/// Ends the process on the spot, as a power cut would, if the environment says so: `QUORATE_KILL_POINT=name:n` names
-/// this place, and it is passed for the n-th time.
+/// The environment variable that names a place and the passing of it that kills: `store_before_commit:3`.
+pub const KILL_POINT: &str = "QUORATE_KILL_POINT";
+
+/// Passes a place of this name. Aborts the process, without any clean-up, if [`KILL_POINT`] says so.
 #[inline]
 pub fn kill_point(name: &str) {
     #[cfg(debug_assertions)]
@@ -15,20 +17,35 @@ mod armed {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    static ARMED: OnceLock<Option<(String, u64)>> = OnceLock::new();
-    static PASSED: AtomicU64 = AtomicU64::new(0);
+    struct Fuse {
+        name: String,
+        left: AtomicU64,
+    }
 
     pub(super) fn pass(name: &str) {
-        let armed = ARMED.get_or_init(|| {
-            let armed = std::env::var("QUORATE_KILL_POINT").ok()?;
-            let (name, nth) = armed.rsplit_once(':')?;
-            Some((name.to_owned(), nth.parse().ok()?))
-        });
-        if let Some((armed, nth)) = armed
-            && armed == name
-            && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *nth
+        static FUSE: OnceLock<Option<Fuse>> = OnceLock::new();
+        let fuse = FUSE.get_or_init(|| parse(&std::env::var(super::KILL_POINT).ok()?));
+        if let Some(fuse) = fuse.as_ref().filter(|fuse| fuse.name == name)
+            && fuse.left.fetch_sub(1, Ordering::Relaxed) == 1
         {
             std::process::abort();
+        }
+    }
+
+    fn parse(text: &str) -> Option<Fuse> {
+        let (name, nth) = text.split_once(':')?;
+        Some(Fuse { name: name.to_owned(), left: AtomicU64::new(nth.parse().ok().filter(|nth| *nth > 0)?) })
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_fuse_is_a_name_and_the_passing_that_kills() {
+            let fuse = parse("store_open:2").expect("well formed");
+            assert_eq!((fuse.name.as_str(), fuse.left.into_inner()), ("store_open", 2));
+            assert!(parse("store_open").is_none() && parse("store_open:0").is_none() && parse("a:b").is_none());
         }
     }
 }

@@ -9,11 +9,12 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod demo;
-mod fault;
+pub mod fault;
 pub mod fleet;
 pub mod kafka;
 pub mod pipeline;
 pub mod runtime;
+pub mod state;
 pub mod telemetry;
 pub mod testing;
 

@@ -16,6 +16,6 @@ pub mod shard;
 mod window;
 
 pub use window::{
-    BucketState, EntryState, GridCellState, GridReadingState, ResultState, RowsColumnState, RowsContentState,
-    RowsState, RunResult, WindowState,
+    BucketState, EntryState, GridCellState, GridReadingState, OpenBucketState, PendingContent, ResultState,
+    RowsColumnState, RowsContentState, RowsState, RunResult, WindowState,
 };

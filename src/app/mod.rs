@@ -4,6 +4,7 @@ mod builder;
 mod offline;
 mod registry;
 mod service;
+mod state;
 
 pub use builder::{ServiceBuilder, SetupError};
 pub use registry::{Registry, RegistryError};

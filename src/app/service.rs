@@ -12,14 +12,16 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::builder::SetupError;
-use crate::config::{MissingTopic, Settings};
+use super::state::{self, Begun};
+use crate::config::{MissingTopic, Settings, StateMode, StateSettings};
 use crate::kafka::{
     ConnectError, ConsumerHealth, Ensured, IntakeSetup, KafkaConsumers, KafkaPublisher, KafkaRoomError,
     PublisherHealth, SettledNow, describe_topics, ensure_topics, wait_for_brokers,
 };
-use crate::pipeline::ports::Consumers as _;
+use crate::pipeline::ports::{Clock as _, Consumers as _};
 use crate::pipeline::{Handle, MAX_UNSETTLED, Pipeline, PipelineSettings, Ports, RunSettings};
 use crate::runtime::{ModuleThreads, RegisteredModule, Tasks, WallClock};
+use crate::state::{Identity, OpenError};
 
 /// What a revoke may take: settled positions that are not known by then are committed later or not at all.
 const REVOKE: Duration = Duration::from_millis(50);
@@ -59,6 +61,9 @@ pub enum StartError {
     /// An enabled module is not compiled in.
     #[error("module {0} is not compiled in")]
     Module(Arc<str>),
+    /// The state cannot be used.
+    #[error(transparent)]
+    State(OpenError),
     /// The system refuses a thread.
     #[error("thread not started: {0}")]
     Thread(#[source] std::io::Error),
@@ -82,18 +87,20 @@ impl Service {
     /// See [`StartError`]. Nothing is left running.
     pub async fn start(settings: Settings, modules: &[Arc<dyn Module>]) -> Result<Self, StartError> {
         let registered = registered(&settings, modules)?;
-        wait_for_brokers(&settings.client, settings.service.startup_timeout).await?;
+        let cluster = wait_for_brokers(&settings.client, settings.service.startup_timeout).await?;
         look_after_topics(&settings).await?;
         let publisher = Arc::new(KafkaPublisher::new(settings.producer.clone())?);
         let threads = settings.modules.iter().map(|module| module.concurrency).sum::<usize>();
         let threads = threads.min(settings.service.module_threads);
         let executor = Arc::new(ModuleThreads::new(registered, threads).map_err(StartError::Thread)?);
-        let pipeline = Pipeline::new(Arc::clone(&settings.plan), pipeline_settings(&settings));
+        let mut pipeline = Pipeline::new(Arc::clone(&settings.plan), pipeline_settings(&settings));
         let handle = pipeline.handle();
+        let begun;
+        (pipeline, begun) = begin(&settings, cluster.cluster_id, pipeline).await?;
         let consumers = KafkaConsumers::start(IntakeSetup {
             names: settings.plan.topics.iter().map(|topic| Arc::clone(&topic.name)).collect(),
-            reload: Vec::new(),
-            standings: Arc::default(),
+            reload: begun.reload,
+            standings: begun.standings,
             lanes: pipeline.lanes(),
             settled: settled_now(handle.clone()),
             runtime: tokio::runtime::Handle::current(),
@@ -109,6 +116,13 @@ impl Service {
         let mut tasks = Tasks::default();
         for stage in pipeline.stages(ports) {
             tasks.spawn(stage.name, stage.task);
+        }
+        if let Some(unread) = begun.unread {
+            let pipeline = handle.clone();
+            tasks.spawn("state-loaded".to_owned(), async move {
+                pipeline.loaded().await;
+                drop(tokio::task::spawn_blocking(move || unread.adopt()).await);
+            });
         }
         let drain_timeout = settings.service.drain_timeout;
         Ok(Self { pipeline: handle, consumers, publisher, tasks, drain_timeout })
@@ -144,6 +158,11 @@ impl Service {
         self.tasks.failed()
     }
 
+    /// Resolves once state can no longer be kept: the service takes nothing in any more.
+    pub async fn broken(&self) -> String {
+        self.pipeline.broken().await.to_string()
+    }
+
     /// Stops polling, finishes what is ready or in flight, flushes, commits and leaves the groups; ends by
     /// `drain_timeout` at the latest.
     pub async fn drain(mut self) -> Ended {
@@ -177,6 +196,29 @@ fn registered(settings: &Settings, modules: &[Arc<dyn Module>]) -> Result<Vec<Re
             Ok(RegisteredModule { module, timeout: chosen.timeout })
         })
         .collect()
+}
+
+/// Opens the store, where state is kept, and lets the pipeline have what it holds.
+async fn begin(
+    settings: &Settings,
+    cluster_id: Option<String>,
+    mut pipeline: Pipeline,
+) -> Result<(Pipeline, Begun), StartError> {
+    let StateSettings { mode, dir } = settings.state.clone();
+    if mode == StateMode::Memory {
+        return Ok((pipeline, Begun::default()));
+    }
+    let group_id = settings.base_group.clone();
+    let identity = Identity { cluster_id: cluster_id.unwrap_or_default(), group_id };
+    let (plan, now) = (Arc::clone(&settings.plan), WallClock.now());
+    let opening = move || {
+        let begun = state::begin(&dir, &identity, &plan, &mut pipeline, now)?;
+        Ok((pipeline, begun))
+    };
+    match tokio::task::spawn_blocking(opening).await {
+        Ok(begun) => begun.map_err(StartError::State),
+        Err(e) => Err(StartError::Thread(std::io::Error::other(e))),
+    }
 }
 
 /// Creates topics that are to be created, refuses to start without those that must exist, and names the others.

@@ -14,6 +14,8 @@ pub(super) enum Exit {
     Unreachable = 4,
     /// Stopped at the drain deadline with runs still due.
     StillDue = 5,
+    /// The state was refused, is corrupt, or can no longer be written.
+    State = 6,
     /// A second signal.
     Interrupted = 130,
 }
@@ -27,6 +29,7 @@ Exit codes:
   3    configuration problems
   4    Kafka not reachable or login refused within startup_timeout
   5    stopped at the drain deadline with runs still due
+  6    state refused, corrupt or full
   130  second signal";
 
 impl From<Exit> for ExitCode {

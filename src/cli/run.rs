@@ -82,16 +82,24 @@ async fn serve(settings: Settings, registry: &Registry) -> Exit {
         Ok(service) => service,
         Err(e) => {
             error!(error = %e, "not started");
-            return if matches!(e, StartError::Connect(_)) { Exit::Unreachable } else { Exit::Failed };
+            return match e {
+                StartError::Connect(_) => Exit::Unreachable,
+                StartError::State(_) => Exit::State,
+                _ => Exit::Failed,
+            };
         }
     };
     let failed = service.failed();
     let broken = tokio::select! {
         signal = signals.next() => {
             info!(?signal, "stopping");
-            false
+            None
         }
-        () = failed.notified() => true,
+        () = failed.notified() => Some(Exit::Failed),
+        error = service.broken() => {
+            error!(error, "stopping: free the disk or see to it, then start again; nothing that was kept is lost");
+            Some(Exit::State)
+        }
     };
     let ended = tokio::select! {
         ended = service.drain() => ended,
@@ -101,8 +109,8 @@ async fn serve(settings: Settings, registry: &Registry) -> Exit {
         }
     };
     match (broken, ended.drained) {
-        (true, _) => Exit::Failed,
-        (false, false) => Exit::StillDue,
-        (false, true) => Exit::Success,
+        (Some(exit), _) => exit,
+        (None, false) => Exit::StillDue,
+        (None, true) => Exit::Success,
     }
 }

@@ -29,7 +29,7 @@ use quorate_core::plan::Plan;
 use quorate_core::progress::Progress;
 use quorate_core::provenance::{shard_of, station_hash};
 use quorate_core::shard::{Changes, Explanation, Place, Shard};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use alarms::AlarmLog;
 use broken::Broken;
@@ -120,6 +120,7 @@ pub struct Handle {
     shards: Vec<mpsc::Sender<ToShard>>,
     counts: Arc<Counts>,
     broken: Broken,
+    loaded: Arc<watch::Sender<bool>>,
 }
 
 impl Pipeline {
@@ -136,7 +137,8 @@ impl Pipeline {
         let share = plan.stations.max.div_ceil(shards.len());
         let mut owners: Vec<Shard> = shards.iter().map(|_| Shard::new(Arc::clone(&plan), share)).collect();
         owners.iter_mut().skip(1).for_each(Shard::leave_global_letters);
-        let handle = Handle { router, shards, counts: Arc::clone(&counts), broken: Broken::new() };
+        let handle =
+            Handle { router, shards, counts: Arc::clone(&counts), broken: Broken::new(), loaded: Arc::default() };
         let (kept, letters) = (None, Vec::new());
         Self { plan, settings, lanes, wake, counts, handle, inbox, shard_inboxes, owners, kept, letters }
     }
@@ -229,7 +231,7 @@ impl Pipeline {
             };
             stages.push(Stage { name: format!("shard-{index}"), task: Box::pin(task.run()) });
         }
-        let broken = handle.broken;
+        let (broken, loaded) = (handle.broken, handle.loaded);
         let keeping = kept.map(|Kept { store, standings, ahead }| {
             let keeping = Keeping {
                 plan: Arc::clone(&plan),
@@ -271,6 +273,7 @@ impl Pipeline {
             keeping,
             hurry,
             broken,
+            all_loaded: loaded,
             dirt: Dirt::default(),
             plan,
         };
@@ -295,6 +298,12 @@ impl Handle {
     /// Resolves once state can no longer be kept: nothing more is taken in from then on.
     pub async fn broken(&self) -> StoreError {
         self.broken.failed().await
+    }
+
+    /// Resolves once every topic has been read as far as state reaches back. Of one that cannot be read, never.
+    pub async fn loaded(&self) {
+        // The sender lives in `self`.
+        drop(self.loaded.subscribe().wait_for(|loaded| *loaded).await);
     }
 
     /// Whether state can no longer be kept.

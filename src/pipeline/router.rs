@@ -14,7 +14,7 @@ use quorate_core::progress::{Cut, Progress};
 use quorate_core::provenance::shard_of;
 use quorate_core::record::{PartitionPosition, RecordBatch, RecordRow};
 use quorate_core::shard::Mode;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, trace, warn};
 
@@ -77,6 +77,8 @@ pub(super) struct Router {
     pub(super) keeping: Option<(Keeping, Ceilings)>,
     pub(super) hurry: Arc<Notify>,
     pub(super) broken: Broken,
+    /// Whether every topic has been read as far as state reaches back.
+    pub(super) all_loaded: Arc<watch::Sender<bool>>,
     pub(super) dirt: Dirt,
 }
 
@@ -323,6 +325,9 @@ impl Router {
             lane.loaded = true;
             info!(topic = &*self.plan.topic(topic).name, "state loaded");
             self.tell_all(|| ToShard::Loaded(topic)).await;
+        }
+        if (0..self.lanes.len()).all(|lane| self.progress.is_loaded(topic_id(lane))) {
+            self.all_loaded.send_if_modified(|loaded| !std::mem::replace(loaded, true));
         }
     }
 

@@ -8,8 +8,13 @@ const CLOCKS: [&str; 2] = ["src/runtime/clock.rs", "src/kafka/clock.rs"];
 /// Rooms whose deadlines follow the runtime's timer, which tests move by hand.
 const TIMED_BY_RUNTIME: [&str; 4] = ["app", "pipeline", "runtime", "demo"];
 /// Where threads and tasks are made.
-const SPAWNERS: [&str; 4] =
-    ["src/runtime/", "src/kafka/threads.rs", "src/demo/view/mod.rs", "modules/src/conformance/attempt.rs"];
+const SPAWNERS: [&str; 5] = [
+    "src/runtime/",
+    "src/kafka/threads.rs",
+    "src/state/threads.rs",
+    "src/demo/view/mod.rs",
+    "modules/src/conformance/attempt.rs",
+];
 /// Rooms that print.
 const PRINTERS: [&str; 2] = ["cli", "demo"];
 /// Numbers for onlookers, which nothing is decided by.

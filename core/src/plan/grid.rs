@@ -51,6 +51,11 @@ pub struct Steps {
 }
 
 impl Steps {
+    /// What decides where steps begin, as text: compared, never read.
+    pub(super) fn shape(&self) -> String {
+        format!("{} {}", self.step_ms, self.clock.zone_name())
+    }
+
     /// Steps of `step_ms` in the zone of `clock`; none when the step is not positive, or longer than a day without
     /// being whole days.
     #[must_use]

@@ -4,6 +4,7 @@
 mod grid;
 mod module;
 mod pointer;
+mod shape;
 mod time;
 mod window;
 

@@ -1,5 +1,6 @@
 //! JSON Pointers (RFC 6901), and the form with `*` that says where the readings of a message are.
 
+use std::fmt;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -51,6 +52,25 @@ pub enum Step {
     Key(Box<str>),
     /// Each element of an array.
     Each,
+}
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.steps.iter().try_for_each(|step| write_step(f, step))
+    }
+}
+
+impl fmt::Display for RecordsPointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.steps.iter().try_for_each(|step| match step {
+            Step::Key(key) => write_step(f, key),
+            Step::Each => f.write_str("/*"),
+        })
+    }
+}
+
+fn write_step(f: &mut fmt::Formatter<'_>, step: &str) -> fmt::Result {
+    write!(f, "/{}", step.replace('~', "~0").replace('/', "~1"))
 }
 
 impl RecordsPointer {

@@ -34,6 +34,11 @@ impl TimeField {
         Ok(Self { at, clock })
     }
 
+    /// What decides which moment a text means, as text: compared, never read.
+    pub(super) fn shape(&self) -> String {
+        format!("{} {} {}", self.at, self.clock.format, self.clock.zone_name())
+    }
+
     /// The moment `text` names: of an ambiguous local time the earlier; none for text that does not fit and for a
     /// local time that does not exist.
     #[must_use]
@@ -67,6 +72,11 @@ pub struct WallClock {
 }
 
 impl WallClock {
+    /// The zone's name; empty where it has none.
+    pub(super) fn zone_name(&self) -> &str {
+        self.zone.iana_name().unwrap_or_default()
+    }
+
     /// RFC 3339 in UTC, for topics without a time field.
     #[must_use]
     pub fn utc() -> Self {

@@ -1,0 +1,111 @@
+//! The state a service begins with: opens the store, compares what it holds with what the configuration asks for, and
+//! gives it to the pipeline.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use quorate_core::ident::Millis;
+use quorate_core::plan::Plan;
+use tracing::{info, warn};
+
+use crate::pipeline::durable::Standings;
+use crate::pipeline::{Kept, Pipeline};
+use crate::state::{Identity, LocalStore, OpenError, Opened, TopicShape};
+
+/// How many offsets a ceiling lies ahead: far enough never to be felt, near enough to be read again in a second or two.
+const AHEAD: i64 = 500_000;
+
+/// The reach of windows that are to be read again: less than any.
+const NOT_READ: i64 = i64::MIN;
+
+/// What consumers are told of the state.
+#[derive(Debug, Default)]
+pub(super) struct Begun {
+    /// Where partitions stand; nothing where nothing is kept.
+    pub(super) standings: Arc<Standings>,
+    /// Per topic whether its windows are to be read again.
+    pub(super) reload: Vec<bool>,
+    /// What the store is to be told once everything was read.
+    pub(super) unread: Option<Unread>,
+}
+
+/// Opens the store in `dir` and gives the pipeline what it holds. Blocks while it reads.
+pub(super) fn begin(
+    dir: &Path,
+    identity: &Identity,
+    plan: &Plan,
+    pipeline: &mut Pipeline,
+    now: Millis,
+) -> Result<Begun, OpenError> {
+    let Opened { store, positions, ceilings, letters, topics, is_fresh, .. } = LocalStore::open(dir, identity, now)?;
+    let (reload, dropped) = compare(plan, &topics);
+    let shapes: Vec<TopicShape> = plan.topics.iter().map(shape_of).collect();
+    // Until everything was read again the store says that it was not.
+    let read_again = |(shape, again): (&TopicShape, &bool)| match again {
+        true => TopicShape { reach: NOT_READ, ..shape.clone() },
+        false => shape.clone(),
+    };
+    let unread: Vec<TopicShape> = shapes.iter().zip(&reload).map(read_again).collect();
+    let unusable = |e: crate::pipeline::durable::StoreError| OpenError::Unusable {
+        what: format!("the state in {} cannot be used: {e}", dir.display()),
+        remedy: "see to the disk".to_owned(),
+    };
+    store.adopt(&unread, &dropped).map_err(unusable)?;
+    let mut places = 0;
+    store
+        .load(&mut |changes| {
+            places += changes.slots.len() + changes.pending.len();
+            pipeline.restore(&changes);
+        })
+        .map_err(unusable)?;
+    info!(dir = %dir.display(), is_fresh, places, positions = positions.len(), letters = letters.len(), "state opened");
+    pipeline.restore_letters(letters);
+    let standings = Arc::new(Standings::default());
+    standings.flushed(positions);
+    standings.raised(ceilings);
+    let store = Arc::new(store);
+    pipeline.keep(Kept { store: Arc::clone(&store) as _, standings: Arc::clone(&standings), ahead: AHEAD });
+    let is_unread = reload.contains(&true);
+    Ok(Begun { standings, reload, unread: is_unread.then_some(Unread { store, shapes }) })
+}
+
+/// Topics that are to be read again before the store may say what their windows hold.
+#[derive(Debug)]
+pub(super) struct Unread {
+    store: Arc<LocalStore>,
+    shapes: Vec<TopicShape>,
+}
+
+impl Unread {
+    /// Everything was read. Blocks while that is written.
+    pub(super) fn adopt(&self) {
+        if let Err(error) = self.store.adopt(&self.shapes, &[]) {
+            warn!(%error, "not noted that topics were read again: they will be once more at the next start");
+        }
+    }
+}
+
+fn shape_of(topic: &quorate_core::plan::TopicPlan) -> TopicShape {
+    TopicShape { name: Arc::clone(&topic.name), shape: topic.shape(), reach: topic.reach() }
+}
+
+/// Which topics are to be read again, and of which the windows mean something else than they did.
+fn compare<'a>(plan: &'a Plan, stored: &[TopicShape]) -> (Vec<bool>, Vec<&'a str>) {
+    let mut dropped = Vec::new();
+    let reload = plan.topics.iter().map(|topic| {
+        let name = &*topic.name;
+        let Some(before) = stored.iter().find(|stored| *stored.name == *name) else { return true };
+        if before.shape != topic.shape() {
+            warn!(topic = name, was = before.shape, is = topic.shape(), "windows are made differently, read again");
+            dropped.push(name);
+            return true;
+        }
+        let wider = before.reach < topic.reach();
+        if wider {
+            info!(topic = name, "windows reach further back than they did, read again");
+        }
+        wider
+    });
+    let reload = reload.collect();
+    (reload, dropped)
+}

@@ -1,0 +1,188 @@
+//! The promises of the door, kept by the store on disk and by the one in memory alike.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use quorate_core::ident::{Offset, Station};
+use quorate_core::shard::{Changes, EarlyRecord, Of, Place, RunChange, SlotChange};
+
+use super::super::{LocalStore, MemoryStore, TopicShape};
+use super::*;
+use crate::pipeline::durable::StoreError;
+
+/// A store that the next process can open.
+#[async_trait]
+trait Reopened: StateStore + Sized {
+    fn begin() -> (tempfile::TempDir, Self);
+    fn next(self, dir: &Path) -> (Self, Told);
+    fn all(&self) -> Changes;
+    fn shaped(&self, shapes: &[TopicShape], drop_slots_of: &[&str]) -> Result<(), StoreError>;
+}
+
+/// What a process is told when it opens a store.
+struct Told {
+    positions: Vec<StoredPosition>,
+    ceilings: Vec<StoredCeiling>,
+    letters: Vec<StoredLetter>,
+    topics: Vec<TopicShape>,
+}
+
+impl Reopened for LocalStore {
+    fn begin() -> (tempfile::TempDir, Self) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let Opened { store, is_fresh, .. } = opened(dir.path());
+        assert!(is_fresh);
+        (dir, store)
+    }
+
+    fn next(self, dir: &Path) -> (Self, Told) {
+        drop(self);
+        let Opened { store, positions, ceilings, letters, topics, is_fresh, set_aside } = opened(dir);
+        assert_eq!((is_fresh, set_aside), (false, None));
+        (store, Told { positions, ceilings, letters, topics })
+    }
+
+    fn all(&self) -> Changes {
+        loaded(self)
+    }
+
+    fn shaped(&self, shapes: &[TopicShape], drop_slots_of: &[&str]) -> Result<(), StoreError> {
+        self.adopt(shapes, drop_slots_of)
+    }
+}
+
+impl Reopened for MemoryStore {
+    fn begin() -> (tempfile::TempDir, Self) {
+        (tempfile::tempdir().expect("a folder"), Self::default())
+    }
+
+    fn next(self, _: &Path) -> (Self, Told) {
+        let next = self.reopened();
+        let (positions, ceilings) = (next.positions(), next.ceilings());
+        let told = Told { positions, ceilings, letters: next.letters(), topics: next.topics() };
+        (next, told)
+    }
+
+    fn all(&self) -> Changes {
+        let mut all = Changes::default();
+        self.load(&mut |piece| gather(&mut all, piece));
+        all
+    }
+
+    fn shaped(&self, shapes: &[TopicShape], drop_slots_of: &[&str]) -> Result<(), StoreError> {
+        self.adopt(shapes, drop_slots_of)
+    }
+}
+
+macro_rules! of_both {
+    ($($test:ident),* $(,)?) => {
+        mod local {
+            $(#[tokio::test(start_paused = true)] async fn $test() { super::$test::<super::LocalStore>().await; })*
+        }
+        mod memory {
+            $(#[tokio::test(start_paused = true)] async fn $test() { super::$test::<super::MemoryStore>().await; })*
+        }
+    };
+}
+
+of_both!(
+    what_was_flushed_is_found_by_the_next_process,
+    what_became_empty_is_gone,
+    the_newest_write_counts,
+    ceilings_are_replaced_and_stay,
+    global_records_are_kept_until_every_shard_has_let_go,
+    a_topic_of_another_shape_loses_its_windows_only,
+    a_large_state_comes_in_pieces,
+);
+
+async fn what_was_flushed_is_found_by_the_next_process<S: Reopened>() {
+    let (dir, store) = S::begin();
+    store.flush(numbered(3, 2)).await.expect("flushed");
+    let (store, told) = store.next(dir.path());
+    assert_eq!((told.positions, told.letters), (vec![position(3)], vec![letter(3)]));
+    let Flush { changes, .. } = numbered(3, 2);
+    assert_eq!(store.all(), changes[0]);
+}
+
+async fn what_became_empty_is_gone<S: Reopened>() {
+    let (dir, store) = S::begin();
+    store.flush(numbered(3, 2)).await.expect("flushed");
+    let run = RunChange { station: Station::from("station 0"), module: "m".into(), state: None };
+    let changes = Changes { slots: vec![slot(0, "T", None)], runs: vec![run], ..Changes::default() };
+    let empty = Flush { changes: vec![changes], settled_letters: vec![3, 99], ..Flush::default() };
+    store.flush(empty).await.expect("flushed");
+    let (store, told) = store.next(dir.path());
+    assert_eq!((told.positions, told.letters), (vec![position(3)], vec![]));
+    assert_eq!(store.all(), Changes { slots: vec![slot(1, "T", Some(latest(3)))], ..Changes::default() });
+}
+
+async fn the_newest_write_counts<S: Reopened>() {
+    let (dir, store) = S::begin();
+    for number in 1..4 {
+        store.flush(numbered(number, 1)).await.expect("flushed");
+    }
+    let (store, told) = store.next(dir.path());
+    assert_eq!(told.positions, [position(3)]);
+    assert_eq!(store.all().slots, [slot(0, "T", Some(latest(3)))]);
+}
+
+async fn ceilings_are_replaced_and_stay<S: Reopened>() {
+    let (dir, store) = S::begin();
+    let other = StoredCeiling { partition: 1, ..ceiling(8) };
+    store.raise(vec![ceiling(5), other.clone()]).await.expect("raised");
+    store.raise(vec![ceiling(9)]).await.expect("raised");
+    store.flush(numbered(1, 1)).await.expect("flushed");
+    let (_, told) = store.next(dir.path());
+    assert_eq!(told.ceilings, [ceiling(9), other]);
+}
+
+async fn global_records_are_kept_until_every_shard_has_let_go<S: Reopened>() {
+    let (dir, store) = S::begin();
+    let record = |offset| EarlyRecord { topic: "G".into(), partition: 0, offset: Offset(offset) };
+    let tells = |early| Changes { early, ..Changes::default() };
+    let of = |changes| Flush { changes, ..Flush::default() };
+    store.flush(of(vec![tells(Some(vec![record(1)])), tells(Some(vec![record(1)]))])).await.expect("flushed");
+    let (store, _) = store.next(dir.path());
+    assert_eq!(store.all().early, Some(vec![record(1)]));
+    store.flush(of(vec![tells(None), tells(Some(vec![])), tells(None)])).await.expect("flushed");
+    assert_eq!(store.all().early, Some(vec![record(1)]));
+    store.flush(of(vec![tells(Some(vec![])), tells(None), tells(Some(vec![]))])).await.expect("flushed");
+    let (store, _) = store.next(dir.path());
+    assert_eq!(store.all().early, None);
+}
+
+async fn a_topic_of_another_shape_loses_its_windows_only<S: Reopened>() {
+    let (dir, store) = S::begin();
+    let shape = |name: &str, shape: &str| TopicShape { name: name.into(), shape: shape.to_owned(), reach: 60 };
+    store.shaped(&[shape("T", "a"), shape("U", "a")], &[]).expect("adopted");
+    let mut flush = numbered(3, 2);
+    let global = SlotChange { place: Place::Global, ..slot(0, "T", Some(latest(4))) };
+    let of_module = SlotChange { of: Of::Module("T".into()), ..slot(0, "", Some(latest(5))) };
+    flush.changes[0].slots.extend([global, slot(0, "U", Some(latest(6))), of_module.clone()]);
+    store.flush(flush).await.expect("flushed");
+    store.shaped(&[shape("T", "b")], &["T"]).expect("adopted");
+    let (store, told) = store.next(dir.path());
+    assert_eq!(told.topics, [shape("T", "b"), shape("U", "a")]);
+    assert_eq!(told.positions, [position(3)]);
+    assert_eq!(store.all().slots, [slot(0, "U", Some(latest(6))), of_module]);
+}
+
+async fn a_large_state_comes_in_pieces<S: Reopened>() {
+    let (dir, store) = S::begin();
+    store.flush(numbered(1, 25_000)).await.expect("flushed");
+    let (store, _) = store.next(dir.path());
+    assert_eq!(store.all().slots.len(), 25_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_that_was_told_to_fail_is_not_kept_and_nothing_is_taken_after_it() {
+    let store = MemoryStore::default();
+    store.delay_flushes(Duration::from_secs(60));
+    store.flush(numbered(1, 1)).await.expect("flushed");
+    store.fail_flush(2);
+    store.flush(numbered(2, 1)).await.expect("flushed");
+    let failed = store.flush(numbered(3, 1)).await.expect_err("told to fail");
+    assert_eq!(store.flush(numbered(4, 1)).await, Err(failed.clone()));
+    assert_eq!(store.raise(vec![ceiling(1)]).await, Err(failed));
+    assert_eq!((store.flushes(), store.reopened().positions()), (2, vec![position(2)]));
+}
