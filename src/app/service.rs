@@ -204,7 +204,7 @@ fn pipeline_settings(settings: &Settings) -> PipelineSettings {
         attempts: module.retry.attempts,
         backoff: module.retry.backoff,
         max_backoff: module.retry.max_backoff,
-        output_topic: module.output_topic.as_str().into(),
+        ..RunSettings::publishing_to(&module.output_topic)
     });
     PipelineSettings {
         quotas: settings.topics.iter().map(|topic| topic.quota).collect(),

@@ -6,15 +6,16 @@ use super::source::Source;
 use super::{REPOSITORY, expect_none, naming};
 
 /// A room of `src/`, and the rooms it may name. A room that is not listed may name none of ours.
-const MAY_NAME: [(&str, &[&str]); 12] = [
+const MAY_NAME: [(&str, &[&str]); 13] = [
     ("main", &["lib"]),
     ("lib", &["app", "cli"]),
     ("testing", &["app", "config"]),
     ("cli", &["app", "config", "demo", "kafka", "runtime", "telemetry"]),
     ("demo", &["app", "config", "fleet", "kafka", "pipeline", "runtime"]),
-    ("app", &["config", "kafka", "pipeline", "runtime"]),
+    ("app", &["config", "failures", "kafka", "pipeline", "runtime"]),
     ("kafka", &["config", "pipeline"]),
     ("runtime", &["pipeline"]),
+    ("failures", &["pipeline"]),
     ("telemetry", &["config"]),
     ("pipeline", &[]),
     ("config", &[]),
@@ -23,11 +24,14 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
 
 /// What outside the pipeline may be named of it by those that stand behind its doors.
 const DOORS: [&str; 2] = ["ports", "lane"];
-const BEHIND_DOORS: [&str; 2] = ["kafka", "runtime"];
+const BEHIND_DOORS: [&str; 3] = ["failures", "kafka", "runtime"];
 
 /// A library of the outside world, and the rooms (or packages) that know it.
-const HOMES: [(&str, &[&str]); 9] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("rdkafka", &["kafka"]),
+    ("hyper", &["failures"]),
+    ("openssl", &["failures"]),
+    ("tokio_openssl", &["failures"]),
     ("toml", &["config"]),
     ("miette", &["config"]),
     ("clap", &["cli"]),
