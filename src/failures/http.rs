@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use hyper::client::conn::http1::handshake;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST};
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use openssl::error::ErrorStack;
@@ -109,7 +109,6 @@ impl Target {
             .header(HOST, &self.authority)
             .header(CONNECTION, "close")
             .header(CONTENT_TYPE, "application/json")
-            .header(USER_AGENT, concat!("quorate/", env!("CARGO_PKG_VERSION")))
             .header("idempotency-key", id)
             .body(json)?;
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
