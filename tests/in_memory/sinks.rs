@@ -135,7 +135,7 @@ fn server(statuses: Vec<u16>) -> (String, std::sync::mpsc::Receiver<String>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let url = format!("http://{}/hook?key=s3cret", listener.local_addr().expect("an address"));
     let (requests, received) = std::sync::mpsc::sync_channel(100);
-    thread::spawn(move || {
+    let serve = move || {
         let mut silent = Vec::new();
         for (n, stream) in listener.incoming().flatten().enumerate() {
             let status = statuses[n.min(statuses.len() - 1)];
@@ -143,7 +143,8 @@ fn server(statuses: Vec<u16>) -> (String, std::sync::mpsc::Receiver<String>) {
                 silent.push(silent_stream);
             }
         }
-    });
+    };
+    thread::Builder::new().name("server".to_owned()).spawn(serve).expect("a thread");
     (url, received)
 }
 
