@@ -3,6 +3,7 @@
 //! Nothing here performs IO, spawns, locks, logs or asks for the time. Everything is a value that is driven from
 //! outside, so that the same records in the same order give the same inputs, byte for byte.
 
+pub mod breaker;
 pub mod contract;
 pub mod decode;
 pub mod fairness;

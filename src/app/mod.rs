@@ -5,6 +5,7 @@ mod offline;
 mod registry;
 mod service;
 mod state;
+mod translated;
 
 pub use builder::{ServiceBuilder, SetupError};
 pub use registry::{Registry, RegistryError};

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_core::contract::Module;
-use quorate_core::ident::TopicId;
-use quorate_core::plan::{ModulePlan, Source, Trigger};
 use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -13,13 +11,15 @@ use tracing::{info, warn};
 
 use super::builder::SetupError;
 use super::state::{self, Begun};
+use super::translated::pipeline_settings;
 use crate::config::{MissingTopic, Settings, StateMode, StateSettings};
+use crate::failures::TargetError;
 use crate::kafka::{
     ConnectError, ConsumerHealth, Ensured, IntakeSetup, KafkaConsumers, KafkaPublisher, KafkaRoomError,
     PublisherHealth, SettledNow, describe_topics, ensure_topics, wait_for_brokers,
 };
 use crate::pipeline::ports::{Clock as _, Consumers as _};
-use crate::pipeline::{Handle, MAX_UNSETTLED, Pipeline, PipelineSettings, Ports, RunSettings};
+use crate::pipeline::{Handle, Pipeline, Ports};
 use crate::runtime::{ModuleThreads, RegisteredModule, Tasks, WallClock};
 use crate::state::{Identity, OpenError};
 
@@ -61,6 +61,9 @@ pub enum StartError {
     /// An enabled module is not compiled in.
     #[error("module {0} is not compiled in")]
     Module(Arc<str>),
+    /// A failure callback cannot be reached by its address.
+    #[error(transparent)]
+    Callback(#[from] TargetError),
     /// The state cannot be used.
     #[error(transparent)]
     State(OpenError),
@@ -93,7 +96,7 @@ impl Service {
         let threads = settings.modules.iter().map(|module| module.concurrency).sum::<usize>();
         let threads = threads.min(settings.service.module_threads);
         let executor = Arc::new(ModuleThreads::new(registered, threads).map_err(StartError::Thread)?);
-        let mut pipeline = Pipeline::new(Arc::clone(&settings.plan), pipeline_settings(&settings));
+        let mut pipeline = Pipeline::new(Arc::clone(&settings.plan), pipeline_settings(&settings)?);
         let handle = pipeline.handle();
         let begun;
         (pipeline, begun) = begin(&settings, cluster.cluster_id, pipeline).await?;
@@ -242,39 +245,6 @@ async fn look_after_topics(settings: &Settings) -> Result<(), StartError> {
         warn!(topic = &*facts.topic, error = trouble.detail, "topic cannot be read yet, modules that need it wait");
     }
     Ok(())
-}
-
-fn pipeline_settings(settings: &Settings) -> PipelineSettings {
-    let runs = settings.modules.iter().map(|module| RunSettings {
-        concurrency: module.concurrency,
-        attempts: module.retry.attempts,
-        backoff: module.retry.backoff,
-        max_backoff: module.retry.max_backoff,
-        output_topic: module.output_topic.as_str().into(),
-    });
-    PipelineSettings {
-        quotas: settings.topics.iter().map(|topic| topic.quota).collect(),
-        runs: runs.collect(),
-        lane_bytes: settings.service.lane_bytes,
-        flush_interval: settings.service.flush_interval,
-        max_pending: max_pending(settings),
-        dead_letter_topic: settings.dead_letter_topic.as_str().into(),
-        shards: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8)),
-    }
-}
-
-/// Of a topic of which each reading is a run of its own as much may wait as its most modest module says.
-fn max_pending(settings: &Settings) -> Vec<usize> {
-    let asks = |topic: TopicId, module: &ModulePlan| match &module.trigger {
-        Trigger::Each { on } => on.contains(&Source::Topic(topic)),
-        Trigger::Every { .. } | Trigger::Changes { .. } => false,
-    };
-    let limit = |topic| {
-        let modules = settings.plan.modules.iter().zip(&settings.modules);
-        let limits = modules.filter(|(plan, _)| asks(topic, plan)).map(|(_, module)| module.max_pending);
-        limits.min().unwrap_or(MAX_UNSETTLED)
-    };
-    settings.plan.topics().map(|(topic, _)| limit(topic)).collect()
 }
 
 /// Asks the pipeline, from a consumer's own thread, what is settled of topics it is about to lose.

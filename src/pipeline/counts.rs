@@ -1,8 +1,8 @@
 //! What has happened so far, as numbers that anyone may read at any time.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use quorate_core::decode::Reason;
 
@@ -17,6 +17,9 @@ pub struct Counts {
     retries: AtomicU64,
     dead_letters: Mutex<BTreeMap<Reason, u64>>,
     outcomes: Mutex<BTreeMap<&'static str, u64>>,
+    settled: Mutex<BTreeMap<(Arc<str>, &'static str), u64>>,
+    callbacks: Mutex<BTreeMap<&'static str, u64>>,
+    breaker_opens: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -38,6 +41,13 @@ pub struct Tally {
     pub dead_letters: BTreeMap<Reason, u64>,
     /// Module calls by how they ended.
     pub outcomes: BTreeMap<&'static str, u64>,
+    /// Runs that are over, by module and by how they ended: `done`, `failed`, `rejected`, `timed_out`, `panicked`,
+    /// `publish_failed`.
+    pub settled: BTreeMap<(Arc<str>, &'static str), u64>,
+    /// Failure callbacks, each with all its attempts, by how they ended: `ok`, `failed`.
+    pub callbacks: BTreeMap<&'static str, u64>,
+    /// How often a breaker opened.
+    pub breaker_opens: u64,
 }
 
 impl Counts {
@@ -70,6 +80,18 @@ impl Counts {
         *lock(&self.outcomes).entry(outcome).or_default() += 1;
     }
 
+    pub(super) fn add_settled(&self, module: &Arc<str>, outcome: &'static str) {
+        *lock(&self.settled).entry((Arc::clone(module), outcome)).or_default() += 1;
+    }
+
+    pub(super) fn add_callback(&self, is_ok: bool) {
+        *lock(&self.callbacks).entry(if is_ok { "ok" } else { "failed" }).or_default() += 1;
+    }
+
+    pub(super) fn add_breaker_open(&self) {
+        self.breaker_opens.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The counters as they stand.
     #[must_use]
     pub fn tally(&self) -> Tally {
@@ -82,6 +104,9 @@ impl Counts {
             retries: self.retries.load(Ordering::Relaxed),
             dead_letters: lock(&self.dead_letters).clone(),
             outcomes: lock(&self.outcomes).clone(),
+            settled: lock(&self.settled).clone(),
+            callbacks: lock(&self.callbacks).clone(),
+            breaker_opens: self.breaker_opens.load(Ordering::Relaxed),
         }
     }
 }

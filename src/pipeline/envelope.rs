@@ -54,7 +54,12 @@ fn headers(input: &ModuleInput, attempt: u32) -> Vec<(&'static str, Vec<u8>)> {
         ("quorate-input-hash", input.input_hash.to_string().into_bytes()),
         ("quorate-attempt", attempt.to_string().into_bytes()),
     ];
-    // Results of buckets are told apart by the bucket, not by their age.
-    headers.extend(input.bucket.map(|from| ("quorate-trigger", from.0.to_string().into_bytes())));
+    headers.extend(trigger(input).map(|trigger| ("quorate-trigger", trigger.into_bytes())));
     headers
+}
+
+/// What tells runs apart whose inputs may be equal: a bucket by its beginning, a reading by its provenance.
+pub(super) fn trigger(input: &ModuleInput) -> Option<String> {
+    let reading = || input.reading.as_ref().map(ToString::to_string);
+    input.bucket.map(|from| from.0.to_string()).or_else(reading)
 }

@@ -10,10 +10,13 @@ mod counts;
 mod dead_letters;
 pub mod durable;
 mod envelope;
+mod gate;
 mod gauges;
+mod given_up;
 pub mod lane;
 pub mod ports;
 mod router;
+mod run_settings;
 mod runs;
 mod shard_task;
 
@@ -41,8 +44,9 @@ use lane::{LaneSender, lane};
 use ports::{Clock, Commit, Consumers, Executor, Publisher};
 pub use router::MAX_UNSETTLED;
 use router::{Dirt, Lane, Router, ToRouter};
-pub use runs::RunSettings;
+pub use run_settings::{BreakerPolicy, FailureSinks, OnFailure, RunSettings};
 use runs::Runs;
+pub use runs::{MAX_OUTPUT_BYTES, MAX_OUTPUTS, ModuleStanding};
 pub use shard_task::{Census, ModuleCensus};
 use shard_task::{ShardTask, ToShard};
 
@@ -321,6 +325,7 @@ impl Handle {
             let Ok(census) = census.await else { continue };
             sum.stations += census.stations;
             sum.open_runs += census.open_runs;
+            sum.standings = census.standings;
             sum.modules.resize(census.modules.len(), ModuleCensus::default());
             sum.modules.iter_mut().zip(&census.modules).for_each(|(sum, module)| sum.add(module));
         }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use quorate_core::contract::{ModuleInput, Output};
+use quorate_core::contract::{LineageRange, ModuleInput, Output};
+use quorate_core::decode::Reason;
 use quorate_core::ident::Millis;
 use quorate_core::ident::{Epoch, ModuleId, NextOffset, Partition, TopicId};
 use quorate_core::record::{PartitionPosition, RecordBatch};
@@ -106,6 +107,77 @@ pub enum CallOutcome {
 pub trait Executor: Send + Sync + 'static {
     /// Calls a module once and returns at its deadline at the latest.
     async fn call(&self, module: ModuleId, input: Arc<ModuleInput>) -> CallOutcome;
+}
+
+/// A run that failed for good.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What the module was given.
+    pub input: Arc<ModuleInput>,
+    /// Why there is no result.
+    pub reason: Reason,
+    /// More about why, for people; at most [`Failure::DETAIL_BYTES`].
+    pub detail: Arc<str>,
+    /// How often the module was called.
+    pub attempts: u32,
+    /// When it was given up.
+    pub at: Millis,
+}
+
+impl Failure {
+    /// What is kept of a detail: a module's error text may be of any length.
+    pub const DETAIL_BYTES: usize = 1024;
+
+    /// A failure with as much of `detail` as is kept.
+    #[must_use]
+    pub fn new(input: Arc<ModuleInput>, reason: Reason, detail: &str, attempts: u32, at: Millis) -> Self {
+        Self { input, reason, detail: Self::kept(detail).into(), attempts, at }
+    }
+
+    /// As much of a detail as is kept; characters stay whole.
+    #[must_use]
+    pub fn kept(detail: &str) -> &str {
+        &detail[..detail.floor_char_boundary(Self::DETAIL_BYTES)]
+    }
+
+    /// Names this failure: who is told of it twice, after a crash, is told the same id.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match self.trigger() {
+            Some(trigger) => format!("{}-{trigger}", self.input.input_hash),
+            None => self.input.input_hash.to_string(),
+        }
+    }
+
+    /// What tells this run from others with the same input, where one input may be handed over more than once.
+    #[must_use]
+    pub fn trigger(&self) -> Option<String> {
+        super::envelope::trigger(&self.input)
+    }
+
+    /// Where the newest of the records stands that the input is made of: the highest offset of the topic with the
+    /// newest reading.
+    #[must_use]
+    pub fn origin(&self) -> Option<&LineageRange> {
+        let time = |range: &LineageRange| {
+            let input = self.input.inputs.iter().find(|input| input.topic == range.topic)?;
+            input.time
+        };
+        self.input.lineage.iter().max_by_key(|range| (time(range), range.to_offset))
+    }
+}
+
+/// Why a failure could not be recorded, for good.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SinkError(pub String);
+
+/// Somebody who is told of runs that failed for good.
+#[async_trait]
+pub trait FailureSink: std::fmt::Debug + Send + Sync + 'static {
+    /// Returns once the failure is recorded there. Tries again by itself what may pass, and ends by itself; the run waits
+    /// for it, other runs do not. Told once per failed run, and after a crash perhaps once more.
+    async fn record(&self, failure: &Failure) -> Result<(), SinkError>;
 }
 
 /// The time. Only one room outside the pipeline reads a clock; tests bring their own.

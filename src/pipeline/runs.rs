@@ -1,5 +1,5 @@
-//! Performs one run: calls the module, again if that may help, publishes what it returned, and dead-letters what
-//! failed for good. A run has ended when everything it led to is acknowledged.
+//! Performs one run: calls the module, again if that may help, publishes what it returned, and records what failed for
+//! good. A run has ended when everything it led to is acknowledged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,32 +11,24 @@ use quorate_core::decode::Reason;
 use quorate_core::ident::ModuleId;
 use quorate_core::plan::Plan;
 use quorate_core::shard::{End, Invocation, RunId};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::warn;
 
 use super::counts::Counts;
-use super::dead_letters::{DeadLetter, DeadLetterSender};
+use super::dead_letters::DeadLetterSender;
 use super::envelope;
-use super::ports::{CallOutcome, Clock, Executor, PublishError, Publisher};
+pub use super::gate::ModuleStanding;
+pub(super) use super::gate::Permit;
+use super::gate::{Call, Gate};
+use super::given_up::GivenUp;
+use super::ports::{CallOutcome, Clock, Executor, Failure, PublishError, Publisher};
+use super::run_settings::{OnFailure, RunSettings};
 
-/// Runs of one module that may be between their start and their last acknowledgement. Per module, so that one whose
-/// output topic cannot be written holds up itself alone.
-const IN_FLIGHT: usize = 1_000;
+/// Results that one run may have.
+pub const MAX_OUTPUTS: usize = 10_000;
 
-/// How one module is run.
-#[derive(Clone, Debug)]
-pub struct RunSettings {
-    /// Calls at the same time.
-    pub concurrency: usize,
-    /// Calls of one input at the most.
-    pub attempts: u32,
-    /// Pause before the second call; doubles with each further one.
-    pub backoff: Duration,
-    /// The longest pause.
-    pub max_backoff: Duration,
-    /// Where its results go.
-    pub output_topic: Arc<str>,
-}
+/// Bytes that the results of one run may have together.
+pub const MAX_OUTPUT_BYTES: usize = 64 << 20;
 
 /// Everything a run needs.
 pub(super) struct Runs {
@@ -44,7 +36,7 @@ pub(super) struct Runs {
     plan: Arc<Plan>,
     executor: Arc<dyn Executor>,
     publisher: Arc<dyn Publisher>,
-    dead: DeadLetterSender,
+    given_up: GivenUp,
     clock: Arc<dyn Clock>,
     counts: Arc<Counts>,
 }
@@ -52,14 +44,24 @@ pub(super) struct Runs {
 /// The room one module has.
 struct Room {
     settings: RunSettings,
-    calls: Arc<Semaphore>,
-    in_flight: Arc<Semaphore>,
+    gate: Arc<Gate>,
 }
 
-/// Leave to start one run of a module.
-pub(super) struct Permit {
-    call: OwnedSemaphorePermit,
-    run: OwnedSemaphorePermit,
+/// Why there is no result.
+struct Trouble {
+    reason: Reason,
+    detail: String,
+    /// Calling again with the same input cannot help.
+    is_final: bool,
+}
+
+/// What a run that failed may do.
+enum Again {
+    Call(Call),
+    /// Its deadline has passed.
+    TooLate,
+    /// Nothing of its module starts any more in this process.
+    Never,
 }
 
 impl Runs {
@@ -72,109 +74,182 @@ impl Runs {
         clock: Arc<dyn Clock>,
         counts: Arc<Counts>,
     ) -> Self {
-        let modules = settings.into_iter().map(|settings| Room {
-            calls: Arc::new(Semaphore::new(settings.concurrency.max(1))),
-            in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
-            settings,
+        let modules = settings.into_iter().zip(&plan.modules).map(|(settings, module)| {
+            let gate = Gate::new(Arc::clone(&module.name), &settings, Arc::clone(&clock), Arc::clone(&counts));
+            Room { settings, gate: Arc::new(gate) }
         });
-        Self { modules: modules.collect(), plan, executor, publisher, dead, clock, counts }
+        let given_up = GivenUp::new(dead, Arc::clone(&counts));
+        Self { modules: modules.collect(), plan, executor, publisher, given_up, clock, counts }
     }
 
-    /// Waits until a run of `module` may start.
-    pub(super) async fn admit(&self, module: ModuleId) -> Permit {
-        let Room { calls, in_flight, .. } = &self.modules[module.ix()];
-        let run = acquire(in_flight).await;
-        let call = acquire(calls).await;
-        Permit { call, run }
+    /// Waits until a run of `module` may start; as long as its breaker is open or it is halted, too. None when the
+    /// process is ending and that will not be before: what is due stays due.
+    pub(super) async fn admit(&self, module: ModuleId) -> Option<Permit> {
+        self.modules[module.ix()].gate.admit().await
     }
 
-    /// Performs a run to its end, and says what modules that depend on it are to see. The permit to call is given back
+    /// Whether what is due for `module` waits for something else than room: a breaker, or a restart.
+    pub(super) fn is_shut(&self, module: ModuleId) -> bool {
+        self.modules[module.ix()].gate.is_shut()
+    }
+
+    /// How `module` stands with its own failures.
+    pub(super) fn standing(&self, module: ModuleId) -> ModuleStanding {
+        self.modules[module.ix()].gate.standing()
+    }
+
+    /// The process is ending: runs of modules that are shut are put back rather than waited for.
+    pub(super) fn drain(&self) {
+        self.modules.iter().for_each(|room| room.gate.drain());
+    }
+
+    /// Performs a run to its end, and says what modules that depend on it are to see. The leave to call is given back
     /// while the run pauses or publishes.
     pub(super) async fn perform(self: Arc<Self>, invocation: Invocation, permit: Permit) -> (RunId, End) {
         let Invocation { run, input } = invocation;
-        let input = Arc::new(input);
-        let Permit { mut call, run: _in_flight } = permit;
-        let Room { settings, calls, .. } = &self.modules[run.module.ix()];
+        let Permit { call, run: _in_flight } = permit;
         self.counts.add_input();
+        (run, self.attempts(run.module, Arc::new(input), call).await)
+    }
+
+    /// Calls the module until it answers, may not be called any more, or need not be.
+    async fn attempts(&self, module: ModuleId, input: Arc<ModuleInput>, mut call: Call) -> End {
+        let Room { settings, gate } = &self.modules[module.ix()];
+        let deadline = settings.deadline.and_then(|deadline| Instant::now().checked_add(deadline));
         let mut attempt = 1;
         loop {
-            let outcome = self.executor.call(run.module, Arc::clone(&input)).await;
-            drop(call);
-            self.counts.add_outcome(name(&outcome));
-            let is_final = matches!(outcome, CallOutcome::Rejected(_) | CallOutcome::Stuck(_));
-            let (reason, detail) = match outcome {
-                CallOutcome::Returned(outputs) => {
-                    let last = self.publish(run.module, &input, attempt, &outputs).await;
-                    let seen = last.and_then(|last| RunResult::of(&input, std::slice::from_ref(last)));
-                    return (run, End::Done(seen));
-                }
-                CallOutcome::Rejected(detail) => (Reason::ModuleRejected, detail),
-                CallOutcome::Failed(detail) => (Reason::ModuleFailed, detail),
-                CallOutcome::Stuck(after) | CallOutcome::TimedOut(after) => {
-                    (Reason::ModuleTimeout, format!("no result within {after:?}"))
-                }
-                CallOutcome::Panicked(detail) => (Reason::ModulePanicked, detail),
+            if gate.is_halted() {
+                return End::PutBack;
+            }
+            let trouble = match self.call(module, &input, call).await {
+                Ok(outputs) => return self.publish(module, &input, attempt, &outputs).await,
+                Err(trouble) => trouble,
             };
-            let (module, station) = (&*input.module, input.station.as_str());
-            if is_final || attempt >= settings.attempts {
-                warn!(module, station, reason = reason.as_str(), detail, attempt, "run failed for good");
-                self.give_up(&input, reason, detail, attempt).await;
-                return (run, End::GivenUp);
+            let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
+            if trouble.is_final || is_late || attempt >= settings.most_attempts() {
+                return self.give_up(module, &input, &trouble, attempt).await;
             }
             let pause = pause(settings, attempt, &input);
-            warn!(module, station, reason = reason.as_str(), detail, attempt, ?pause, "run failed, will be repeated");
-            tokio::time::sleep(pause).await;
-            call = acquire(calls).await;
+            let (name, station, reason) = (&*input.module, input.station.as_str(), trouble.reason.as_str());
+            let detail = trouble.shown();
+            warn!(module = name, station, reason, detail, attempt, ?pause, "run failed, will be repeated");
+            call = match again(gate, pause, deadline).await {
+                Again::Call(call) => call,
+                Again::TooLate => return self.give_up(module, &input, &trouble, attempt).await,
+                Again::Never => return End::PutBack,
+            };
             attempt += 1;
             self.counts.add_retry();
         }
     }
 
-    /// Publishes every result and waits for all of them; one that is refused does not hold the others up. The last that
-    /// was acknowledged.
-    async fn publish<'o>(
-        &self,
-        module: ModuleId,
-        input: &ModuleInput,
-        attempt: u32,
-        outputs: &'o [Output],
-    ) -> Option<&'o Output> {
+    async fn call(&self, module: ModuleId, input: &Arc<ModuleInput>, call: Call) -> Result<Vec<Output>, Trouble> {
+        let outcome = self.executor.call(module, Arc::clone(input)).await;
+        call.ended(matches!(outcome, CallOutcome::Returned(_) | CallOutcome::Rejected(_)));
+        self.counts.add_outcome(name(&outcome));
+        let is_final = matches!(outcome, CallOutcome::Rejected(_) | CallOutcome::Stuck(_));
+        let (reason, detail) = match outcome {
+            CallOutcome::Returned(outputs) => return within_limits(outputs),
+            CallOutcome::Rejected(detail) => (Reason::ModuleRejected, detail),
+            CallOutcome::Failed(detail) => (Reason::ModuleFailed, detail),
+            CallOutcome::Stuck(after) | CallOutcome::TimedOut(after) => {
+                (Reason::ModuleTimeout, format!("no result within {after:?}"))
+            }
+            CallOutcome::Panicked(detail) => (Reason::ModulePanicked, detail),
+        };
+        Err(Trouble { reason, detail, is_final })
+    }
+
+    /// Publishes every result and waits for all of them; one that is refused does not hold the others up. Dependents see
+    /// the last that was acknowledged.
+    async fn publish(&self, module: ModuleId, input: &Arc<ModuleInput>, attempt: u32, outputs: &[Output]) -> End {
         let settings = &self.modules[module.ix()].settings;
         let version = &self.plan.module(module).version;
         let sends = outputs.iter().map(|output| {
             let record = envelope::result(&settings.output_topic, input, version, attempt, output);
             self.publisher.publish(record)
         });
-        let mut last = None;
+        let (mut last, mut refused) = (None, Vec::new());
         for (output, sent) in outputs.iter().zip(join_all(sends).await) {
             match sent {
                 Ok(()) => {
                     self.counts.add_result();
                     last = Some(output);
                 }
-                Err(PublishError::Refused(detail)) => {
-                    warn!(module = &*input.module, station = input.station.as_str(), detail, "result refused");
-                    self.give_up(input, Reason::PublishFailed, detail, attempt).await;
-                }
+                Err(PublishError::Refused(detail)) => refused.push(detail),
                 // The process is ending: the run stays owed, because nobody hears of its end any more.
                 Err(PublishError::Closed) => std::future::pending().await,
             }
         }
-        last
+        let seen = || last.and_then(|last| RunResult::of(input, std::slice::from_ref(last)));
+        let Some(first) = refused.first() else {
+            self.counts.add_settled(&input.module, "done");
+            return End::Done(seen());
+        };
+        let detail = format!("{} of {} results refused: {first}", refused.len(), outputs.len());
+        let trouble = Trouble { reason: Reason::PublishFailed, detail, is_final: true };
+        match self.give_up(module, input, &trouble, attempt).await {
+            End::GivenUp if last.is_some() => End::Done(seen()),
+            end => end,
+        }
     }
 
-    async fn give_up(&self, input: &ModuleInput, reason: Reason, detail: String, attempts: u32) {
-        let letter = DeadLetter::of_run(input, reason, detail, attempts, self.clock.now());
-        self.dead.settle(letter).await;
+    /// The run failed for good: records that, or halts the module.
+    async fn give_up(&self, module: ModuleId, input: &Arc<ModuleInput>, trouble: &Trouble, attempts: u32) -> End {
+        let Room { settings, gate } = &self.modules[module.ix()];
+        let (name, station, reason) = (&*input.module, input.station.as_str(), trouble.reason);
+        if settings.on_failure == OnFailure::Halt {
+            gate.halt(station, &format!("{reason}: {}", trouble.shown()));
+            return End::PutBack;
+        }
+        warn!(
+            module = name,
+            station,
+            reason = reason.as_str(),
+            detail = trouble.shown(),
+            attempts,
+            "run failed for good"
+        );
+        let failure = Failure::new(Arc::clone(input), reason, &trouble.detail, attempts, self.clock.now());
+        self.given_up.record(&settings.sinks, &failure).await;
+        self.counts.add_settled(&input.module, outcome(reason));
+        if settings.on_failure == OnFailure::Commit {
+            warn!(module = name, station, reason = reason.as_str(), id = failure.id(), "committed despite error");
+        }
+        End::GivenUp
     }
 }
 
-async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
-    match Arc::clone(semaphore).acquire_owned().await {
-        Ok(permit) => permit,
-        // Semaphores of runs are never closed.
-        Err(_) => std::future::pending().await,
+impl Trouble {
+    /// As much of the detail as is kept.
+    fn shown(&self) -> &str {
+        Failure::kept(&self.detail)
     }
+}
+
+/// Pauses, and waits until a further call may start. Neither outlasts the deadline.
+async fn again(gate: &Arc<Gate>, pause: Duration, deadline: Option<Instant>) -> Again {
+    let until = Instant::now() + pause;
+    sleep_until(deadline.map_or(until, |deadline| until.min(deadline))).await;
+    let admitted = match deadline {
+        Some(deadline) => match timeout_at(deadline, gate.readmit()).await {
+            Ok(admitted) => admitted,
+            Err(_) => return Again::TooLate,
+        },
+        None => gate.readmit().await,
+    };
+    admitted.map_or(Again::Never, Again::Call)
+}
+
+/// Results of one run, unless there are more than can be meant.
+fn within_limits(outputs: Vec<Output>) -> Result<Vec<Output>, Trouble> {
+    let bytes: usize = outputs.iter().map(|output| output.as_json().len()).sum();
+    if outputs.len() <= MAX_OUTPUTS && bytes <= MAX_OUTPUT_BYTES {
+        return Ok(outputs);
+    }
+    let count = outputs.len();
+    let detail = format!("{count} results of {bytes} bytes, at most {MAX_OUTPUTS} of {MAX_OUTPUT_BYTES} are taken");
+    Err(Trouble { reason: Reason::ModuleRejected, detail, is_final: true })
 }
 
 fn name(outcome: &CallOutcome) -> &'static str {
@@ -185,6 +260,17 @@ fn name(outcome: &CallOutcome) -> &'static str {
         CallOutcome::TimedOut(_) => "timed_out",
         CallOutcome::Stuck(_) => "stuck",
         CallOutcome::Panicked(_) => "panicked",
+    }
+}
+
+/// How a run ended, for the counts.
+fn outcome(reason: Reason) -> &'static str {
+    match reason {
+        Reason::ModuleRejected => "rejected",
+        Reason::ModuleTimeout => "timed_out",
+        Reason::ModulePanicked => "panicked",
+        Reason::PublishFailed => "publish_failed",
+        _ => "failed",
     }
 }
 

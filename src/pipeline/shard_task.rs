@@ -23,7 +23,7 @@ use super::checkpoint::ShardCut;
 use super::dead_letters::{DeadLetter, DeadLetterSender};
 use super::gauges::Gauges;
 use super::ports::Clock;
-use super::runs::{Permit, Runs};
+use super::runs::{ModuleStanding, Permit, Runs};
 
 /// Messages a shard may have waiting; each is at most a batch.
 pub(super) const QUEUE: usize = 8;
@@ -102,6 +102,8 @@ pub struct Census {
     pub modules: Vec<ModuleCensus>,
     /// Runs that are delayed, held, ready or in flight.
     pub open_runs: usize,
+    /// How each module of the plan stands with its own failures.
+    pub standings: Vec<ModuleStanding>,
 }
 
 /// How stations stand with one module.
@@ -142,14 +144,14 @@ pub(super) struct ShardTask {
 struct Pending {
     /// Modules for which a permit has been asked.
     asked: HashSet<ModuleId>,
-    permits: FuturesUnordered<BoxFuture<'static, (ModuleId, Permit)>>,
+    permits: FuturesUnordered<BoxFuture<'static, (ModuleId, Option<Permit>)>>,
     in_flight: FuturesUnordered<BoxFuture<'static, (RunId, End)>>,
     drained: Option<oneshot::Sender<()>>,
 }
 
 enum Event {
     Told(Option<ToShard>),
-    Admitted(ModuleId, Permit),
+    Admitted(ModuleId, Option<Permit>),
     Ended(RunId, End),
     Deadline,
 }
@@ -194,7 +196,10 @@ impl ShardTask {
             ToShard::Explain { module, station, reply } => {
                 drop(reply.send(self.shard.explain(module, station.as_str(), self.clock.now())));
             }
-            ToShard::Drain(reply) => pending.drained = Some(reply),
+            ToShard::Drain(reply) => {
+                self.runs.drain();
+                pending.drained = Some(reply);
+            }
         }
     }
 
@@ -220,7 +225,9 @@ impl ShardTask {
         ShardCut { unsettled, changes }
     }
 
-    fn start(&mut self, module: ModuleId, permit: Permit, pending: &mut Pending) {
+    fn start(&mut self, module: ModuleId, permit: Option<Permit>, pending: &mut Pending) {
+        // Without a permit nothing of the module starts any more, and nobody asks again.
+        let Some(permit) = permit else { return };
         pending.asked.remove(&module);
         if let Some(invocation) = self.shard.poll_run(self.clock.now(), |other| other == module) {
             let runs = Arc::clone(&self.runs);
@@ -251,9 +258,11 @@ impl ShardTask {
         }
     }
 
-    /// A drained shard has nothing in flight and nothing that could start now; what is delayed stays owed.
+    /// A drained shard has nothing in flight and nothing that could start now; what is delayed stays owed, and so does
+    /// what waits for a breaker or a restart.
     fn report_drained(&self, pending: &mut Pending) {
-        let idle = pending.in_flight.is_empty() && self.shard.ready_modules().next().is_none();
+        let mut ready = self.shard.ready_modules();
+        let idle = pending.in_flight.is_empty() && ready.all(|module| self.runs.is_shut(module));
         if idle && let Some(reply) = pending.drained.take() {
             let _ = reply.send(());
         }
@@ -273,6 +282,7 @@ impl ShardTask {
             stations: self.shard.stations(),
             modules: self.plan.modules().map(|(module, _)| self.module_census(module, now)).collect(),
             open_runs: self.shard.open_runs(),
+            standings: self.plan.modules().map(|(module, _)| self.runs.standing(module)).collect(),
         }
     }
 }

@@ -1,5 +1,12 @@
 //! One bad thing stays one bad thing: stations, modules and results that fail.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use quorate::pipeline::{MAX_OUTPUTS, OnFailure};
+use tokio::time::Instant;
+
 use crate::support::{Reply, Scripted, World, header};
 
 const CONFIG: &str = r#"
@@ -19,6 +26,12 @@ retry = { attempts = 3, backoff = "1s", max_backoff = "30s" }
 
 const OUT: &str = "MODULE-OUTPUT-M";
 const DEAD: &str = "test-dead-letters";
+
+/// A module that fails so often, counted over all stations, and then answers.
+fn failing(times: usize) -> Arc<Scripted> {
+    let calls = AtomicUsize::new(0);
+    Scripted::new("m", move |_| if calls.fetch_add(1, Ordering::Relaxed) < times { Reply::Fail } else { Reply::Echo })
+}
 
 #[tokio::test(start_paused = true)]
 async fn row_4_21_a_module_that_panics_for_one_station_serves_the_others() {
@@ -41,10 +54,7 @@ async fn row_4_21_a_module_that_panics_for_one_station_serves_the_others() {
 
 #[tokio::test(start_paused = true)]
 async fn row_1_15_a_call_that_fails_twice_succeeds_the_third_time_and_nothing_is_lost() {
-    let calls = std::sync::atomic::AtomicUsize::new(0);
-    let module = Scripted::new("m", move |_| {
-        if calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 2 { Reply::Fail } else { Reply::Echo }
-    });
+    let module = failing(2);
     let mut world = World::new(CONFIG, vec![module.clone()]);
     world.assign_all().await;
     world.send("A", &[r#"{"s":"S1"}"#]).await;
@@ -150,5 +160,132 @@ async fn row_2_18_the_same_record_again_changes_nothing_and_calls_nobody() {
     world.send("A", &[r#"{"s":"S1"}"#]).await;
     world.pass(2_000).await;
     assert_eq!(module.stations(), ["S1"]);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_1_13_with_commit_there_is_one_call_and_the_failure_is_recorded_before_anything_is_committed() {
+    let module = Scripted::new("m", |_| Reply::Fail);
+    let mut world = World::with(CONFIG, vec![module.clone()], |_, runs| runs.on_failure = OnFailure::Commit);
+    world.assign_all().await;
+    world.publisher.freeze(DEAD);
+    world.send("A", &[r#"{"s":"S1"}"#]).await;
+    world.pass(60_000).await;
+    assert_eq!(module.seen().len(), 1);
+    assert_eq!(world.committed("A"), Some(0), "the record of the failure is not acknowledged");
+    world.publisher.thaw();
+    world.pass(2_000).await;
+    let letters = world.publisher.of(DEAD);
+    assert_eq!(header(&letters[0], "quorate-attempts").as_deref(), Some("1"));
+    assert_eq!(header(&letters[0], "quorate-origin").as_deref(), Some("A/0/0"));
+    assert_eq!(world.committed("A"), Some(1));
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_1_15_a_station_that_is_tried_again_keeps_its_order_and_delays_nobody() {
+    let calls = AtomicUsize::new(0);
+    let module = Scripted::new("m", move |input| {
+        let fails = input.station.as_str() == "S1" && calls.fetch_add(1, Ordering::Relaxed) < 2;
+        if fails { Reply::Fail } else { Reply::Echo }
+    });
+    let mut world = World::new(CONFIG, vec![module]);
+    world.assign_all().await;
+    world.send("A", &[r#"{"s":"S1","n":1}"#]).await;
+    world.pass(10).await;
+    world.send("A", &[r#"{"s":"S1","n":2}"#, r#"{"s":"S2","n":3}"#]).await;
+    world.pass(10).await;
+    let order = |world: &World| -> Vec<_> {
+        let values = world.publisher.values(OUT);
+        values.iter().map(|value| value["output"]["A"]["n"].as_i64().expect("a number")).collect()
+    };
+    assert_eq!(order(&world), [3], "the other station does not wait for the pause");
+    world.pass(60_000).await;
+    assert_eq!(order(&world), [3, 1, 2]);
+    assert_eq!(world.committed("A"), Some(3));
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_0_28_pauses_between_calls_double_with_jitter_and_end_at_the_last_attempt() {
+    let (calls, began) = (Arc::new(Mutex::new(Vec::new())), Instant::now());
+    let noted = Arc::clone(&calls);
+    let module = Scripted::new("m", move |_| {
+        noted.lock().expect("times").push(began.elapsed());
+        Reply::Fail
+    });
+    let mut world = World::with(CONFIG, vec![module], |_, runs| runs.attempts = 6);
+    world.assign_all().await;
+    world.send("A", &[r#"{"s":"S1"}"#]).await;
+    world.pass(300_000).await;
+    let times = calls.lock().expect("times").clone();
+    let pauses: Vec<_> = times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
+    assert_eq!(pauses.len(), 5);
+    for (pause, whole) in pauses.iter().zip([1.0, 2.0, 4.0, 8.0, 16.0]) {
+        assert!((whole / 2.0..=whole + 0.002).contains(pause), "{pauses:?}");
+    }
+    assert!(pauses.iter().zip([1.0, 2.0, 4.0, 8.0, 16.0]).any(|(pause, whole)| *pause < whole - 0.01), "{pauses:?}");
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_call_starts_after_the_deadline_of_a_run_and_the_last_pause_is_cut_to_it() {
+    let (calls, began) = (Arc::new(Mutex::new(Vec::new())), Instant::now());
+    let noted = Arc::clone(&calls);
+    let module = Scripted::new("m", move |_| {
+        noted.lock().expect("times").push(began.elapsed());
+        Reply::Fail
+    });
+    let mut world = World::with(CONFIG, vec![module], |_, runs| {
+        (runs.attempts, runs.deadline) = (1_000, Some(Duration::from_secs(10)));
+    });
+    world.assign_all().await;
+    world.send("A", &[r#"{"s":"S1"}"#]).await;
+    world.pass(300_000).await;
+    let times = calls.lock().expect("times").clone();
+    let (first, last) = (times[0], times[times.len() - 1]);
+    assert!((9_990..=10_010).contains(&(last - first).as_millis()), "{times:?}");
+    assert_eq!(world.publisher.of(DEAD).len(), 1);
+    assert_eq!(world.committed("A"), Some(1));
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_0_30_error_text_is_cut_between_characters_and_every_end_is_counted() {
+    let words = format!("a{}", "桩".repeat(5_000));
+    let said = words.clone();
+    let module = Scripted::new("m", move |input| match input.station.as_str() {
+        "bad" => Reply::FailSaying(said.clone()),
+        "odd" => Reply::Reject,
+        _ => Reply::Echo,
+    });
+    let mut world = World::new(CONFIG, vec![module]);
+    world.assign_all().await;
+    world.send("A", &[r#"{"s":"bad"}"#, r#"{"s":"odd"}"#, r#"{"s":"S1"}"#]).await;
+    world.pass(60_000).await;
+    let letters = world.publisher.of(DEAD);
+    let details: Vec<_> = letters.iter().filter_map(|letter| header(letter, "quorate-detail")).collect();
+    let cut = details.iter().find(|detail| words.starts_with(detail.as_str())).expect("the bad one");
+    assert_eq!(cut.len(), 1 + 341 * 3, "of 1024 bytes the whole characters");
+    let settled = world.handle.tally().settled;
+    let counted: Vec<_> = settled.iter().map(|((module, outcome), count)| (&**module, *outcome, *count)).collect();
+    assert_eq!(counted, [("m", "done", 1), ("m", "failed", 1), ("m", "rejected", 1)]);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_results_as_may_be_are_published_and_one_more_rejects_the_run() {
+    let module = Scripted::new("m", |input| Reply::Many(MAX_OUTPUTS + usize::from(input.station.as_str() == "wild")));
+    let mut world = World::new(CONFIG, vec![module.clone()]);
+    world.assign_all().await;
+    world.send("A", &[r#"{"s":"wild"}"#, r#"{"s":"S1"}"#]).await;
+    world.pass(60_000).await;
+    assert_eq!(world.publisher.of(OUT).len(), MAX_OUTPUTS);
+    let letters = world.publisher.of(DEAD);
+    assert_eq!(letters.len(), 1);
+    assert_eq!(header(&letters[0], "quorate-reason").as_deref(), Some("module_rejected"));
+    let detail = header(&letters[0], "quorate-detail").expect("a detail");
+    assert!(detail.starts_with("10001 results of "), "{detail}");
+    assert_eq!(module.seen().len(), 2, "it is not called again");
     world.stop().await;
 }

@@ -6,5 +6,7 @@ mod failures;
 mod fairness;
 mod loading;
 mod settlement;
+mod sinks;
+mod standing_still;
 mod station_rows;
 mod support;

@@ -44,6 +44,11 @@ pub struct World {
 impl World {
     /// A pipeline for a configuration, with the given modules in place of the compiled-in ones.
     pub fn new(config: &str, modules: Vec<Arc<dyn Module>>) -> Self {
+        Self::with(config, modules, |_, _| {})
+    }
+
+    /// The same, with each module's settings changed as `adjust` says.
+    pub fn with(config: &str, modules: Vec<Arc<dyn Module>>, adjust: impl Fn(&str, &mut RunSettings)) -> Self {
         let known: Vec<_> = modules.iter().map(|module| (module.name(), module.version())).collect();
         let loaded = from_str("test.toml", config, Purpose::service(&known));
         let settings = loaded.unwrap_or_else(|report| panic!("{}", report.plain())).settings;
@@ -51,12 +56,16 @@ impl World {
             modules.iter().find(|module| module.name() == &*chosen.name).cloned().expect("a module of that name")
         });
         let executor = Arc::new(InlineExecutor { modules: chosen.collect() });
-        let runs = settings.modules.iter().map(|module| RunSettings {
-            concurrency: module.concurrency,
-            attempts: module.retry.attempts,
-            backoff: module.retry.backoff,
-            max_backoff: module.retry.max_backoff,
-            output_topic: module.output_topic.as_str().into(),
+        let runs = settings.modules.iter().map(|module| {
+            let mut runs = RunSettings {
+                concurrency: module.concurrency,
+                attempts: module.retry.attempts,
+                backoff: module.retry.backoff,
+                max_backoff: module.retry.max_backoff,
+                ..RunSettings::publishing_to(&module.output_topic)
+            };
+            adjust(&module.name, &mut runs);
+            runs
         });
         let pipeline = Pipeline::new(
             Arc::clone(&settings.plan),
@@ -278,6 +287,8 @@ pub enum Reply {
     /// With so many results.
     Many(usize),
     Fail,
+    /// As `Fail`, in these words.
+    FailSaying(String),
     Reject,
     Panic,
     /// Never.
@@ -338,6 +349,7 @@ impl Module for Scripted {
             Reply::Echo => Ok(vec![echo()?]),
             Reply::Many(count) => (0..count).map(|n| Output::json(&n)).collect(),
             Reply::Fail => Err(ModuleError::retriable("failed by the test")),
+            Reply::FailSaying(words) => Err(ModuleError::retriable(words)),
             Reply::Reject => Err(ModuleError::rejected("rejected by the test")),
             Reply::Panic => panic!("panicked by the test"),
             Reply::Hang => std::future::pending().await,

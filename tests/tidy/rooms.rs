@@ -6,16 +6,17 @@ use super::source::Source;
 use super::{REPOSITORY, expect_none, naming};
 
 /// A room of `src/`, and the rooms it may name. A room that is not listed may name none of ours.
-const MAY_NAME: [(&str, &[&str]); 14] = [
+const MAY_NAME: [(&str, &[&str]); 15] = [
     ("main", &["lib"]),
     ("lib", &["app", "cli"]),
     ("testing", &["app", "config"]),
     ("cli", &["app", "config", "demo", "kafka", "runtime", "telemetry"]),
     ("demo", &["app", "config", "fleet", "kafka", "pipeline", "runtime"]),
-    ("app", &["config", "kafka", "pipeline", "runtime", "state"]),
+    ("app", &["config", "failures", "kafka", "pipeline", "runtime", "state"]),
     ("state", &["pipeline"]),
     ("kafka", &["config", "pipeline"]),
     ("runtime", &["pipeline"]),
+    ("failures", &["pipeline"]),
     ("telemetry", &["config"]),
     ("pipeline", &[]),
     ("config", &[]),
@@ -28,11 +29,14 @@ const EVERYWHERE: &str = "fault";
 
 /// What outside the pipeline may be named of it by those that stand behind its doors.
 const DOORS: [&str; 3] = ["ports", "lane", "durable"];
-const BEHIND_DOORS: [&str; 3] = ["kafka", "runtime", "state"];
+const BEHIND_DOORS: [&str; 4] = ["failures", "kafka", "runtime", "state"];
 
 /// A library of the outside world, and the rooms (or packages) that know it.
-const HOMES: [(&str, &[&str]); 12] = [
+const HOMES: [(&str, &[&str]); 15] = [
     ("rdkafka", &["kafka"]),
+    ("hyper", &["failures"]),
+    ("openssl", &["failures"]),
+    ("tokio_openssl", &["failures"]),
     ("toml", &["config"]),
     ("miette", &["config"]),
     ("clap", &["cli"]),

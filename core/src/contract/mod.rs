@@ -39,6 +39,8 @@ pub use value::Value;
 /// * **On which thread:** one of the module threads, never one that polls Kafka. Blocking and computing are fine.
 ///   A module that only waits (for HTTP, say) returns `true` from [`Module::waits`] and shares one thread with others.
 /// * **How long:** until `timeout`. A call that takes longer counts as failed; its thread is abandoned and replaced.
+/// * **How much:** 10,000 results of 64 MiB together at the most; more count as a rejected input. What a call allocates
+///   meanwhile is not bounded: modules share the service's memory.
 /// * **Panic:** costs this call, nothing else.
 /// * **Twice:** after a crash a call may be repeated with the same input; results then carry the same `input_hash`.
 #[async_trait]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use quorate_core::contract::ModuleInput;
+use quorate_core::contract::LineageRange;
 use quorate_core::decode::{DeadRecord, Readings, Reason, elements_json};
 use quorate_core::ident::Millis;
 use quorate_core::plan::Plan;
@@ -13,7 +13,7 @@ use quorate_core::record::RecordBatch;
 use quorate_core::shard::DeadReading;
 
 use crate::pipeline::durable::StoredLetter;
-use crate::pipeline::ports::OutgoingRecord;
+use crate::pipeline::ports::{Failure, OutgoingRecord};
 
 /// Something given up, ready to be written.
 #[derive(Clone, Debug)]
@@ -26,8 +26,8 @@ pub(in super::super) struct DeadLetter {
     headers: Vec<(&'static str, Vec<u8>)>,
 }
 
-/// What is kept of a detail, in bytes: a module's error text may be of any length.
-const DETAIL_BYTES: usize = 1024;
+/// What is kept of a detail, in bytes; longer headers are left out where only the bare facts are written.
+const DETAIL_BYTES: usize = Failure::DETAIL_BYTES;
 
 /// Every header a letter of a record can have.
 const NAMES: [&str; 6] =
@@ -93,22 +93,21 @@ impl DeadLetter {
     }
 
     /// A run that failed for good: its value is the assembled input.
-    pub(in super::super) fn of_run(
-        input: &ModuleInput,
-        reason: Reason,
-        detail: String,
-        attempts: u32,
-        at: Millis,
-    ) -> Self {
+    pub(in super::super) fn of_run(failure: &Failure) -> Self {
+        let input = &failure.input;
         let mut headers = vec![
             ("quorate-module", input.module.as_bytes().to_vec()),
             ("quorate-station", input.station.as_str().as_bytes().to_vec()),
             ("quorate-input-hash", input.input_hash.to_string().into_bytes()),
         ];
-        headers.extend(common(reason, &detail, attempts, at));
+        headers.extend(failure.trigger().map(|trigger| ("quorate-trigger", trigger.into_bytes())));
+        let place = |newest: &LineageRange| format!("{}/{}/{}", newest.topic, newest.partition, newest.to_offset);
+        headers.extend(failure.origin().map(|newest| ("quorate-origin", place(newest).into_bytes())));
+        headers.extend(common(failure.reason, &failure.detail, failure.attempts, failure.at));
         Self {
+            // The run itself keeps its records unsettled until this is acknowledged.
             origin: None,
-            reason: Some(reason),
+            reason: Some(failure.reason),
             key: Some(input.station.as_str().as_bytes().to_vec()),
             value: Some(input.to_json().into_bytes()),
             headers,
@@ -188,7 +187,7 @@ impl<'a> Source<'a> {
 fn common(reason: Reason, detail: &str, attempts: u32, at: Millis) -> [(&'static str, Vec<u8>); 4] {
     [
         ("quorate-reason", reason.as_str().as_bytes().to_vec()),
-        ("quorate-detail", detail.as_bytes()[..detail.floor_char_boundary(DETAIL_BYTES)].to_vec()),
+        ("quorate-detail", Failure::kept(detail).as_bytes().to_vec()),
         ("quorate-at", at.0.to_string().into_bytes()),
         ("quorate-attempts", attempts.to_string().into_bytes()),
     ]
