@@ -15,7 +15,7 @@ use quorate_core::ident::{Millis, ModuleId, Offset, Partition, Station, TopicId}
 use quorate_core::plan::Plan;
 use quorate_core::progress::Progress;
 use quorate_core::record::RecordRow;
-use quorate_core::shard::{DeadReading, Explanation, Mode, RunId, Shard};
+use quorate_core::shard::{DeadReading, End, Explanation, Mode, RunId, Shard};
 use tokio::sync::{mpsc, oneshot};
 
 use super::alarms::AlarmLog;
@@ -161,7 +161,7 @@ impl ShardTask {
                 Event::Told(None) => return,
                 Event::Told(Some(told)) => self.told(told, &mut pending).await,
                 Event::Admitted(module, permit) => self.start(module, permit, &mut pending),
-                Event::Ended(run, result) => self.shard.finish(run, result, self.clock.now()),
+                Event::Ended(run, result) => self.shard.finish(run, End::Done(result), self.clock.now()),
                 Event::Deadline => self.shard.handle_timeout(self.clock.now()),
             }
             self.alarms.drain(&mut self.shard, self.clock.now());

@@ -24,6 +24,19 @@ pub struct ModulePlan {
     pub run_ms: i64,
     /// The longest that one call may take, in milliseconds. A dependent that has run before waits this long for it.
     pub call_ms: i64,
+    /// When a station whose runs keep failing pauses; none: never.
+    pub quarantine: Option<QuarantinePlan>,
+}
+
+/// When a station whose runs of one module keep failing for good pauses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuarantinePlan {
+    /// After so many failures in a row.
+    pub after: u32,
+    /// The first pause in milliseconds; it doubles with each further failure.
+    pub pause_ms: i64,
+    /// The longest pause in milliseconds.
+    pub max_pause_ms: i64,
 }
 
 impl ModulePlan {
@@ -126,6 +139,7 @@ mod tests {
             incomplete: IncompletePlan::default(),
             run_ms: 1,
             call_ms: 1,
+            quarantine: None,
         };
         plan.is_triggered_by(source)
     }
