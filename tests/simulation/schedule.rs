@@ -6,6 +6,7 @@ use std::time::Duration;
 use quorate::pipeline::ports::LaneItem;
 use quorate_core::ident::Epoch;
 use quorate_core::record::RecordBatch;
+use tokio::time::Instant;
 
 use super::broker::{Broker, LOAD, ORDER, Place, TOPICS};
 use super::ledger::{MODULES, STATIONS};
@@ -17,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 /// After faults stop: retries of calls that hang, letters that were refused, the interval of commits.
 const RECOVERY: Duration = Duration::from_secs(150);
+
+/// A topic that cannot be read for a minute is no longer waited for, and then less is promised: no life comes so far.
+const LOAD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A schedule that broke an invariant.
 pub struct Broken {
@@ -47,6 +51,9 @@ struct Schedule {
     scene: Shared,
     process: Process,
     weights: [u64; OPERATIONS.len()],
+    /// When this life of the process began, and whether it has read everything that it loads.
+    began: Instant,
+    loaded: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +109,7 @@ impl Schedule {
             scene.mood =
                 Mood { call, slow_call, refuse, slow_publish, lose_commit, curse: cursed.then_some(curse) };
         }
-        Self { scene, process, weights }
+        Self { scene, process, weights, began: Instant::now(), loaded: false }
     }
 
     async fn play(mut self) -> Result<(), String> {
@@ -133,6 +140,9 @@ impl Schedule {
     }
 
     async fn perform(&mut self, operation: Operation) -> Result<(), String> {
+        if operation == Operation::Minutes || self.began.elapsed() > LOAD_PATIENCE {
+            self.load().await?;
+        }
         match operation {
             Operation::Produce => self.produce(),
             Operation::Deliver => self.deliver().await?,
@@ -314,6 +324,21 @@ impl Schedule {
             Process::start(&self.scene)
         };
         std::mem::replace(&mut self.process, next).end().await;
+        (self.began, self.loaded) = (Instant::now(), false);
+    }
+
+    /// Reads what this life loads, if it has not yet.
+    async fn load(&mut self) -> Result<(), String> {
+        while !std::mem::replace(&mut self.loaded, true) {
+            self.assign_all().await?;
+            for topic in 0..TOPICS.len() {
+                self.deliver_from(topic, 20).await?;
+                self.tell_positions(topic).await?;
+            }
+            self.pass(1, 100).await;
+            self.loaded = Broker::places().all(|place| is_loaded(&self.scene.lock(), place));
+        }
+        Ok(())
     }
 
     /// Faults stop, but for the curse; everything is assigned and delivered, and time passes.
@@ -343,6 +368,10 @@ impl Schedule {
 
 fn places(topic: usize) -> impl Iterator<Item = Place> {
     (0..TOPICS[topic].1).map(move |partition| Place { topic, partition })
+}
+
+fn is_loaded(scene: &Scene, place: Place) -> bool {
+    scene.broker.log(place).held.is_some_and(|held| held.position >= held.live_from)
 }
 
 fn is_delivered(scene: &Scene, place: Place) -> bool {
