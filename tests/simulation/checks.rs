@@ -98,7 +98,9 @@ impl Scene {
         if !pairs.iter().any(|outcome| pair_saw(&outcome.content)) {
             return Err(format!("committed without the end of its run: station {station}, load {load}, price {price}"));
         }
-        let is_fed = pairs.last().is_some_and(|last| last.is_result && pair_saw(&last.content));
+        // A run that was given up is settled; that a later life may repeat it, and feed its dependent, is nobody's due.
+        let given_up = |last: &Outcome| pairs.iter().any(|other| !other.is_result && other.content == last.content);
+        let is_fed = pairs.last().is_some_and(|last| pair_saw(&last.content) && !given_up(last));
         let after_saw = |content: &Content| {
             content.load.zip(content.pair).is_some_and(|(load, pair)| saw(load, pair.price) && saw(pair.load, pair.price))
         };
