@@ -21,7 +21,11 @@ impl Scene {
             TALLY => bucket(content) <= bucket(&before.content),
             _ => older(content.load, before.content.load) || older(content.price, before.content.price),
         };
-        if went_back { Err(format!("older than the one before: {content:?} after {:?}", before.content)) } else { Ok(()) }
+        if went_back {
+            Err(format!("older than the one before: {content:?} after {:?}", before.content))
+        } else {
+            Ok(())
+        }
     }
 
     /// A dead letter of a record has arrived: it must deserve one.
@@ -38,7 +42,11 @@ impl Scene {
             let is_passed = self.ledger.readings.iter().any(|other| other.handed_out > 0 && later(other));
             return if is_over || is_passed { Ok(()) } else { Err(format!("not late: {order:?}")) };
         }
-        if self.ledger.bad.contains(&piece) { Ok(()) } else { Err(format!("nothing is wrong with {piece:?}: {reason}")) }
+        if self.ledger.bad.contains(&piece) {
+            Ok(())
+        } else {
+            Err(format!("nothing is wrong with {piece:?}: {reason}"))
+        }
     }
 
     /// Everything before the commits that were asked for has had its whole effect, or something newer that will be
@@ -102,7 +110,10 @@ impl Scene {
         let given_up = |last: &Outcome| pairs.iter().any(|other| !other.is_result && other.content == last.content);
         let is_fed = pairs.last().is_some_and(|last| pair_saw(&last.content) && !given_up(last));
         let after_saw = |content: &Content| {
-            content.load.zip(content.pair).is_some_and(|(load, pair)| saw(load, pair.price) && saw(pair.load, pair.price))
+            content
+                .load
+                .zip(content.pair)
+                .is_some_and(|(load, pair)| saw(load, pair.price) && saw(pair.load, pair.price))
         };
         if is_fed && !self.ledger.outcomes(AFTER, station).iter().any(|outcome| after_saw(&outcome.content)) {
             return Err(format!("committed without its dependent: station {station}, load {load}, price {price}"));
@@ -142,7 +153,9 @@ impl Scene {
         let last = self.ledger.outcomes(AFTER, station).last();
         let saw = last.map(|last| (last.content.load, last.content.pair));
         if saw != Some((Some(load), Some(Pair { load, price }))) {
-            return Err(format!("not the newest: station {station} has load {load}, price {price}, after saw {last:?}"));
+            return Err(format!(
+                "not the newest: station {station} has load {load}, price {price}, after saw {last:?}"
+            ));
         }
         Ok(())
     }

@@ -27,7 +27,12 @@ struct Door {
 /// All doors for one life.
 pub fn ports(scene: &Shared, life: u32) -> Ports {
     let door = Arc::new(Door { scene: scene.clone(), life });
-    Ports { consumers: Arc::clone(&door) as _, publisher: Arc::clone(&door) as _, executor: Arc::clone(&door) as _, clock: door }
+    Ports {
+        consumers: Arc::clone(&door) as _,
+        publisher: Arc::clone(&door) as _,
+        executor: Arc::clone(&door) as _,
+        clock: door,
+    }
 }
 
 impl Clock for Door {

@@ -106,8 +106,7 @@ impl Schedule {
             let (refuse, lose_commit) = (draw() / 4, draw());
             let cursed = scene.chance.happens(400);
             let curse = (scene.chance.index(MODULES.len()), scene.chance.index(STATIONS.len()));
-            scene.mood =
-                Mood { call, slow_call, refuse, slow_publish, lose_commit, curse: cursed.then_some(curse) };
+            scene.mood = Mood { call, slow_call, refuse, slow_publish, lose_commit, curse: cursed.then_some(curse) };
         }
         Self { scene, process, weights, began: Instant::now(), loaded: false }
     }

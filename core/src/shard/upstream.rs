@@ -77,7 +77,8 @@ impl Shard {
                 return;
             }
         };
-        let Some(Running { owed, early, pending, hash, .. }) = self.due.end(&mut self.stations[station as usize], run) else {
+        let Some(Running { owed, early, pending, hash, .. }) = self.due.end(&mut self.stations[station as usize], run)
+        else {
             return;
         };
         self.stations[station as usize].runs[module.ix()].ended = hash;
