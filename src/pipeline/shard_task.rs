@@ -147,6 +147,8 @@ struct Pending {
     permits: FuturesUnordered<BoxFuture<'static, (ModuleId, Option<Permit>)>>,
     in_flight: FuturesUnordered<BoxFuture<'static, (RunId, End)>>,
     drained: Option<oneshot::Sender<()>>,
+    /// Something else than the inbox was served last.
+    inbox_waits: bool,
 }
 
 enum Event {
@@ -162,12 +164,8 @@ impl ShardTask {
         let mut pending = Pending::default();
         loop {
             let deadline = self.shard.next_deadline().map(|deadline| deadline.since(self.clock.now()));
-            let event = tokio::select! {
-                told = self.inbox.recv() => Event::Told(told),
-                Some((module, permit)) = pending.permits.next() => Event::Admitted(module, permit),
-                Some((run, end)) = pending.in_flight.next() => Event::Ended(run, end),
-                () = sleep(deadline) => Event::Deadline,
-            };
+            let event = self.next(deadline, &mut pending).await;
+            pending.inbox_waits = !matches!(event, Event::Told(_));
             match event {
                 Event::Told(None) => return,
                 Event::Told(Some(told)) => self.told(told, &mut pending).await,
@@ -179,6 +177,22 @@ impl ShardTask {
             self.publish_gauges();
             self.ask_permits(&mut pending);
             self.report_drained(&mut pending);
+        }
+    }
+
+    /// Whatever happens next. Of what has happened already the inbox and everything else have their turns, so that
+    /// neither starves the other and a run can be repeated to the letter.
+    async fn next(&mut self, deadline: Option<i64>, pending: &mut Pending) -> Event {
+        let Pending { permits, in_flight, inbox_waits, .. } = pending;
+        if *inbox_waits && let Ok(told) = self.inbox.try_recv() {
+            return Event::Told(Some(told));
+        }
+        tokio::select! {
+            biased;
+            () = sleep(deadline) => Event::Deadline,
+            Some((run, result)) = in_flight.next() => Event::Ended(run, result),
+            Some((module, permit)) = permits.next() => Event::Admitted(module, permit),
+            told = self.inbox.recv() => Event::Told(told),
         }
     }
 
@@ -287,9 +301,10 @@ impl ShardTask {
     }
 }
 
-/// Sleeps until a deadline that is `ms` away; for ever when there is none.
+/// Sleeps until a deadline that is `ms` away, not at all when it has passed, and for ever when there is none.
 async fn sleep(ms: Option<i64>) {
     match ms {
+        Some(..=0) => {}
         Some(ms) => tokio::time::sleep(Duration::from_millis(u64::try_from(ms).unwrap_or(0))).await,
         None => std::future::pending().await,
     }

@@ -87,10 +87,19 @@ impl DueRuns {
     /// Notes a live record of a module that is not loaded, unless an earlier one of its partition stands for it.
     pub(super) fn owe_early(&mut self, state: &mut StationState, module: ModuleId, origin: Origin) {
         let early = &mut state.runs[module.ix()].early;
-        if early.iter().all(|other| (other.topic, other.partition) != (origin.topic, origin.partition)) {
+        let stands_for = |other: &Origin| {
+            (other.topic, other.partition) == (origin.topic, origin.partition) && other.offset <= origin.offset
+        };
+        if !early.iter().any(stands_for) {
             early.push(origin);
             self.keep(Some(origin));
         }
+    }
+
+    /// What was read before the module was loaded needs no longer be read again on account of this run.
+    pub(super) fn let_early_go(&mut self, state: &mut StationState, module: ModuleId) {
+        let early = std::mem::take(&mut state.runs[module.ix()].early);
+        early.into_iter().for_each(|origin| self.handed_over(Some(origin)));
     }
 
     /// Nothing is owed on account of this run any more.
@@ -133,6 +142,7 @@ impl DueRuns {
         run.until = None;
         self.count_backlog(state, module);
         self.forgive(state, module);
+        self.let_early_go(state, module);
     }
 
     /// A closed bucket or a reading is to be handed over.
@@ -189,7 +199,8 @@ impl DueRuns {
         run.last_at = Some(now);
         let pending = run.pending.pop_front_if(|pending| pending.ready);
         let (saw_changes, owed) = (std::mem::take(&mut run.changed), run.owed.take());
-        run.running = Some(Running { saw_changes, owed, pending: pending.clone(), hash: None });
+        let early = std::mem::take(&mut run.early);
+        run.running = Some(Running { saw_changes, owed, early, pending: pending.clone(), hash: None });
         self.count_backlog(state, id.module);
         pending
     }
@@ -206,9 +217,10 @@ impl DueRuns {
 
     /// A run ended without anything having come of it: it is owed as before.
     pub(super) fn put_back(&mut self, state: &mut StationState, id: RunId) {
-        let Some(Running { saw_changes, owed, pending, .. }) = self.end(state, id) else { return };
+        let Some(Running { saw_changes, owed, early, pending, .. }) = self.end(state, id) else { return };
         let run = &mut state.runs[id.module.ix()];
         run.changed |= saw_changes;
+        run.early.extend(early);
         match owed {
             Some(before) if run.owed.is_some() => self.settled(before),
             owed => run.owed = run.owed.or(owed),

@@ -1,6 +1,7 @@
 //! The end of loading: modules all of whose inputs are there may run from then on.
 
 use super::Shard;
+use super::run::Phase;
 use crate::ident::{Millis, ModuleId, TopicId};
 use crate::plan::{Source, Trigger};
 use crate::provenance::Origin;
@@ -60,14 +61,16 @@ impl Shard {
         let first = self.is_first(station, module);
         let run = &mut self.stations[station as usize].runs[module.ix()];
         run.changed |= first;
-        let early = std::mem::take(&mut run.early);
-        let cause = early.first().copied().or(global);
+        let cause = run.early.first().copied().or(global);
         if run.wants() {
             self.release_wanting(station, module, cause, now);
         }
         self.stations[station as usize].runs[module.ix()].due_before = false;
         self.note_run(station, module);
-        early.into_iter().for_each(|origin| self.due.handed_over(Some(origin)));
+        let state = &mut self.stations[station as usize];
+        if state.runs[module.ix()].phase == Phase::Idle {
+            self.due.let_early_go(state, module);
+        }
     }
 
     /// A live record on a global topic that triggers `module`, read before it was loaded.

@@ -37,8 +37,9 @@ pub(super) struct Run {
     /// The newest record that is unsettled because of those changes. None while the run waits for completeness: then
     /// nothing is due, and the record that completes the station will be owed instead.
     pub(super) owed: Option<Origin>,
-    /// Until the module is loaded: the first live record of each partition that it reads. Nobody knows yet which of them
-    /// matter, so each stays unsettled.
+    /// The first live record of each partition that was read before the module was loaded. Nobody knows which of them
+    /// makes the run due when it is read again beside what is only loaded then, so each stays unsettled until an
+    /// invocation that saw them all has ended.
     pub(super) early: Vec<Origin>,
     /// Whether the changes were due when the state was kept that this process began with.
     pub(super) due_before: bool,
@@ -69,6 +70,8 @@ pub(super) struct Running {
     pub(super) saw_changes: bool,
     /// The record that stays unsettled on account of these.
     pub(super) owed: Option<Origin>,
+    /// Those that were read before its module was loaded.
+    pub(super) early: Vec<Origin>,
     /// What it hands over.
     pub(super) pending: Option<Pending>,
     /// The hash of its input.

@@ -77,7 +77,8 @@ impl Shard {
                 return;
             }
         };
-        let Some(Running { owed, pending, hash, .. }) = self.due.end(&mut self.stations[station as usize], run) else {
+        let Some(Running { owed, early, pending, hash, .. }) = self.due.end(&mut self.stations[station as usize], run)
+        else {
             return;
         };
         self.stations[station as usize].runs[module.ix()].ended = hash;
@@ -85,10 +86,11 @@ impl Shard {
         let handed = pending.as_ref().and_then(|pending| pending.owed);
         if let Some(result) = result {
             // Dependents owe the records of this run before it lets go of them.
-            self.hand_on(station, module, result, owed.or(handed), now);
+            self.hand_on(station, module, result, (owed.or(handed), &early), now);
         }
         self.release_dependents(station, module);
         owed.into_iter().for_each(|origin| self.due.settled(origin));
+        early.into_iter().for_each(|origin| self.due.handed_over(Some(origin)));
         if let Some(pending) = pending {
             self.due.handed_over(pending.owed);
             self.note_gone(station, module, pending.number);
@@ -99,7 +101,14 @@ impl Shard {
 
     /// Keeps a result for dependents, and wakes them. A renewal triggers nobody, but may be young enough again for one
     /// that waits.
-    fn hand_on(&mut self, station: u32, module: ModuleId, result: RunResult, origin: Option<Origin>, now: Millis) {
+    fn hand_on(
+        &mut self,
+        station: u32,
+        module: ModuleId,
+        result: RunResult,
+        (origin, early): (Option<Origin>, &[Origin]),
+        now: Millis,
+    ) {
         if self.modules[module.ix()].dependents.is_empty() {
             return;
         }
@@ -116,6 +125,10 @@ impl Shard {
                 self.note_run(station, dependent);
             }
             self.consider(station, dependent, origin.filter(|_| changed), now);
+            let state = &mut self.stations[station as usize];
+            if changed && state.runs[dependent.ix()].phase != Phase::Idle {
+                early.iter().for_each(|&origin| self.due.owe_early(state, dependent, origin));
+            }
             self.look(station, dependent, now);
         }
     }

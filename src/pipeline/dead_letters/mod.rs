@@ -151,11 +151,13 @@ impl DeadLetterWriter {
     pub(super) async fn run(mut self) {
         loop {
             tokio::select! {
+                // At most `IN_FLIGHT` are acknowledged at a time, so the inbox has its turn.
+                biased;
+                Some(sent) = self.sending.next() => self.sent(sent),
                 told = self.inbox.recv() => match told {
                     Some(told) => self.told(told),
                     None => return,
                 },
-                Some(sent) = self.sending.next() => self.sent(sent),
             }
             while self.sending.len() < IN_FLIGHT
                 && let Some(letter) = self.waiting.pop_front()
