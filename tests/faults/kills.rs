@@ -55,3 +55,20 @@ fn matrix_45_a_service_that_dies_early_at_every_start_makes_it_in_the_end() {
     let service = scenario.start();
     scenario.finish(service, &workload, &Rules::default());
 }
+
+#[test]
+fn matrix_01_no_result_goes_back_behind_one_that_was_published_before_a_kill() {
+    let broker = require_broker!(broker());
+    // What was published in two seconds is read again after each kill, in small portions with results in between.
+    let knobs = Knobs { flush_interval_ms: 2000, poll_records: 5, ..static_member() };
+    let mut scenario = Scenario::begin(broker, "kill-order", knobs);
+    let load = scenario.workload().in_background();
+    for _ in 0..rounds(4) {
+        let service = scenario.start();
+        scenario.until_more_results(scenario.results() + 200);
+        std::thread::sleep(scenario.chance.millis(0..1500));
+        service.kill();
+    }
+    let service = scenario.start();
+    scenario.finish(service, &load.stop(), &Rules::default());
+}

@@ -7,6 +7,7 @@
 mod brokers;
 mod checker;
 mod config;
+mod downtime;
 mod history;
 mod kills;
 mod members;

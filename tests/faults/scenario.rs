@@ -106,6 +106,13 @@ impl<'b> Scenario<'b> {
         self.start_in(self.dir.path())
     }
 
+    /// Starts another one beside it with the same configuration, as on another host: nothing on disk is shared.
+    pub fn start_elsewhere(&self) -> Service {
+        let elsewhere = self.dir.path().join("elsewhere");
+        std::fs::create_dir_all(&elsewhere).expect("a folder");
+        self.start_in(&elsewhere)
+    }
+
     fn start_in(&self, dir: &Path) -> Service {
         let nth = self.starts.replace(self.starts.get() + 1);
         Service::start(&self.config(), dir, self.dir.path().join(format!("log-{nth}")), &self.pid)
