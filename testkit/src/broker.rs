@@ -12,8 +12,9 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rustix::process::Signal;
 
-use crate::ports::Ports;
+use crate::ports::{MOST_PROXIES, Ports};
 use crate::process::{BrokerProcess, NotReady, Watchdog};
+use crate::proxy::Proxy;
 
 /// The script beside this package that knows how to run Kafka.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/kafka");
@@ -40,6 +41,7 @@ pub struct Unavailable(String);
 pub struct BrokerOptions {
     secured: bool,
     measured: bool,
+    proxies: u16,
     properties: Vec<(String, String)>,
 }
 
@@ -54,6 +56,14 @@ impl BrokerOptions {
     #[must_use]
     pub fn property(mut self, name: &str, value: &str) -> Self {
         self.properties.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A broker that can also be reached through so many proxies, at most eight, each with faults of its own.
+    #[must_use]
+    pub fn proxied(mut self, proxies: u16) -> Self {
+        assert!(proxies <= MOST_PROXIES, "at most {MOST_PROXIES} proxies");
+        self.proxies = proxies;
         self
     }
 
@@ -74,6 +84,7 @@ pub struct Broker {
     dir: PathBuf,
     ports: Ports,
     options: BrokerOptions,
+    proxies: Vec<Proxy>,
     life: Mutex<Life>,
 }
 
@@ -97,8 +108,10 @@ impl Broker {
         let keep = std::env::var_os("QUORATE_KEEP_BROKER").is_some();
         let watchdog = Watchdog::start((!keep).then_some(dir.as_path()));
         let life = Mutex::new(Life { process: None, watchdog });
-        let mut broker = Self { dir, ports: Ports::free(), options, life };
+        let mut broker = Self { dir, ports: Ports::free(), options, proxies: Vec::new(), life };
         for _ in 0..3 {
+            broker.proxies =
+                (0..broker.options.proxies).map(|nth| Proxy::start(broker.ports.behind_proxy(nth))).collect();
             match broker.try_run() {
                 Ok(()) => return Ok(broker),
                 // Somebody was faster; the folder is as good as new but for the ports in its properties.
@@ -122,6 +135,13 @@ impl Broker {
     pub fn sasl_bootstrap(&self) -> String {
         assert!(self.options.secured, "only a secured broker knows users");
         self.ports.sasl()
+    }
+
+    /// One of the proxies that the broker was started with. Clients that begin at its address stay behind it: it is
+    /// the address that the broker gives them.
+    #[must_use]
+    pub fn proxy(&self, nth: usize) -> &Proxy {
+        self.proxies.get(nth).expect("the broker was started with so many proxies")
     }
 
     /// What a client needs to connect, and to be back soon after a restart.
@@ -194,7 +214,7 @@ impl Broker {
         if !self.options.measured {
             command.arg("--quick");
         }
-        for (name, value) in &self.options.properties {
+        for (name, value) in self.listeners().iter().chain(&self.options.properties) {
             command.arg("--property").arg(format!("{name}={value}"));
         }
         let mut life = self.life();
@@ -208,6 +228,26 @@ impl Broker {
         drop(life);
         self.wait_for_an_answer();
         Ok(())
+    }
+
+    /// The properties of listeners with one more for each proxy, which advertises the proxy's address.
+    fn listeners(&self) -> Vec<(String, String)> {
+        if self.proxies.is_empty() {
+            return Vec::new();
+        }
+        assert!(!self.options.secured, "a broker is secured or proxied");
+        let (plain, controller) = (self.ports.plain(), self.ports.controller());
+        let mut kinds = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned();
+        let mut listeners = format!("PLAINTEXT://{plain},CONTROLLER://{controller}");
+        let mut advertised = format!("PLAINTEXT://{plain}");
+        for (nth, proxy) in (0..).zip(&self.proxies) {
+            kinds += &format!(",PROXY{nth}:PLAINTEXT");
+            listeners += &format!(",PROXY{nth}://127.0.0.1:{}", self.ports.behind_proxy(nth));
+            advertised += &format!(",PROXY{nth}://127.0.0.1:{}", proxy.port());
+        }
+        [("listeners", listeners), ("advertised.listeners", advertised), ("listener.security.protocol.map", kinds)]
+            .map(|(name, value)| (name.to_owned(), value))
+            .to_vec()
     }
 
     fn wait_for_an_answer(&self) {

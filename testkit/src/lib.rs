@@ -5,6 +5,7 @@ mod access;
 mod broker;
 mod ports;
 mod process;
+mod proxy;
 mod records;
 mod topics;
 
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 pub use access::User;
 pub use broker::{Broker, BrokerOptions, Unavailable};
 pub use process::Witness;
+pub use proxy::{Direction, Proxy};
 pub use records::{Compression, Consumed, Loader};
 pub use topics::Offsets;
 

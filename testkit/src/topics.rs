@@ -107,8 +107,10 @@ impl Broker {
     pub(crate) fn watermarks(&self, topic: &str) -> BTreeMap<i32, (i64, i64)> {
         let client = self.observer();
         let ask = |partition| {
-            let marks =
-                client.fetch_watermarks(topic, partition, ANSWER_WITHIN).expect("the partition's leader answers");
+            // A broker that was frozen or has just started takes a moment to lead its partitions again.
+            let marks = within(ANSWER_WITHIN, "the partition's leader", || {
+                client.fetch_watermarks(topic, partition, ANSWER_WITHIN).ok()
+            });
             (partition, marks)
         };
         self.partitions(topic).into_iter().map(ask).collect()

@@ -1,0 +1,74 @@
+//! Judges a scenario: what was published against what was produced, by the promises of the service. Pure; knows neither
+//! broker nor process. Each rule is a function that returns what breaks it.
+
+mod buckets;
+mod letters;
+mod offsets;
+mod states;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use crate::history::{History, Place, Source};
+use crate::model::Model;
+
+/// What a scenario may excuse.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// A reading may have come after its bucket had to be closed, because nothing arrived for a while.
+    pub late: bool,
+    /// Topics that were deleted and created again: offsets begin anew, and a hash tells the two apart.
+    pub recreated: BTreeSet<String>,
+}
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Breach {
+    /// A complete station has no result.
+    NoResult { station: String },
+    /// A station's last result is not what its readings come to.
+    LastDiffers { station: String, wanted: String, got: String },
+    /// A station's result knows less than the one before it.
+    WentBack { station: String, before: Source, after: Source },
+    /// A result of a station or module that nobody sent anything for.
+    Unasked { module: String, station: String },
+    /// Lineage names a record that was never produced.
+    Invented { station: String, source: Source },
+    /// Two results are equal in one of hash and output, and differ in the other.
+    HashLies { station: String, hashes: (String, String) },
+    /// A bucket was never handed over.
+    NoBucket { station: String, from: i64 },
+    /// A bucket does not hold the readings of its time.
+    BucketDiffers { station: String, from: i64, missing: Vec<u64>, foreign: Vec<u64> },
+    /// A bucket handed over again is another one.
+    RepeatDiffers { station: String, from: i64 },
+    /// A reading is neither in a bucket nor a dead letter.
+    ReadingLost { station: String, from: i64, number: u64 },
+    /// An unreadable record has no dead letter.
+    NoLetter { origin: String },
+    /// A dead letter for something that could be read.
+    LetterForGood { origin: Option<String>, reason: String },
+    /// A group was never seen.
+    NeverSeen { topic: String },
+    /// A committed offset went back.
+    OffsetBack { topic: String, partition: i32, before: i64, after: i64 },
+    /// A committed offset was beyond the end of the log.
+    OffsetBeyond { topic: String, partition: i32, committed: i64, end: i64 },
+    /// Something was never settled.
+    Lag { place: Place, committed: i64, end: i64 },
+}
+
+/// Everything that was broken.
+pub fn check(history: &History, model: &Model, rules: &Rules) -> Vec<Breach> {
+    let mut breaches = states::last_results(history, model, rules);
+    breaches.extend(states::order(history, rules));
+    breaches.extend(states::lineage(history));
+    breaches.extend(states::hashes(history));
+    breaches.extend(buckets::handed_over(history, rules));
+    breaches.extend(buckets::repeats(history, rules));
+    breaches.extend(letters::of_bad_records(history, rules));
+    breaches.extend(offsets::watched(history, rules));
+    breaches.extend(offsets::settled(history));
+    breaches
+}

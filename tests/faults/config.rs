@@ -1,0 +1,139 @@
+//! The configuration of the service under test: one text for all scenarios, so that a feature is switched on for all.
+
+use std::fmt::Write as _;
+
+use crate::history::Role;
+
+/// Milliseconds of a bucket of the curve.
+pub const BUCKET_MS: i64 = 1000;
+
+/// Orders that a station's window keeps.
+pub const ORDERS: usize = 5;
+
+/// The module that sees newest states; its output is a hash of each value.
+pub const LATEST: &str = "digest";
+
+/// The module that is handed buckets; its output is what is in them.
+pub const BUCKETS: &str = "probe";
+
+/// What a scenario changes.
+#[derive(Clone, Debug)]
+pub struct Knobs {
+    /// Static members get their partitions back at once after a kill; dynamic ones wait for the end of the session.
+    pub instance_id: Option<String>,
+    pub drain_timeout_s: u64,
+    pub session_timeout_ms: u64,
+    /// How long a bucket waits for stragglers when nothing newer opens another one.
+    pub close_after_s: u64,
+    /// How often settled positions are committed: about so much is read again after a kill.
+    pub flush_interval_ms: u64,
+    /// How often clients ask which topics and partitions there are.
+    pub metadata_ms: u64,
+    /// Records that a topic hands out in one turn.
+    pub poll_records: u32,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            instance_id: None,
+            drain_timeout_s: 20,
+            session_timeout_ms: 6000,
+            close_after_s: 6,
+            flush_interval_ms: 100,
+            metadata_ms: 1000,
+            poll_records: 500,
+        }
+    }
+}
+
+/// The name on the broker of a scenario's topic.
+pub fn topic(scenario: &str, role: Role) -> String {
+    format!("{scenario}-{}", role.short())
+}
+
+/// A topic's group.
+pub fn group(scenario: &str, role: Role) -> String {
+    format!("{scenario}-{}", topic(scenario, role))
+}
+
+/// Where a module's results go.
+pub fn results(scenario: &str, module: &str) -> String {
+    format!("{scenario}-of-{module}")
+}
+
+/// Where dead letters go.
+pub fn dead_letters(scenario: &str) -> String {
+    format!("{scenario}-dead")
+}
+
+/// The file. Relative folders in it are the scenario's: the service runs in a working directory of its own.
+pub fn toml(scenario: &str, bootstrap: &str, knobs: &Knobs) -> String {
+    let Knobs {
+        instance_id,
+        drain_timeout_s,
+        session_timeout_ms,
+        close_after_s,
+        flush_interval_ms,
+        metadata_ms,
+        poll_records,
+    } = knobs;
+    let of = |role| topic(scenario, role);
+    let heartbeat_ms = session_timeout_ms / 12;
+    let mut text = format!(
+        r#"
+[kafka]
+bootstrap_servers = ["{bootstrap}"]
+startup_timeout = "60s"
+
+[kafka.consumer]
+group_id = "{scenario}"
+multi_consumer_mode = true
+auto_offset_reset = "earliest"
+fetch_max_wait_ms = 50
+max_poll_records = {poll_records}
+session_timeout_ms = {session_timeout_ms}
+heartbeat_interval_ms = {heartbeat_ms}
+{instance}
+
+[kafka.properties]
+"topic.metadata.refresh.interval.ms" = {metadata_ms}
+"socket.timeout.ms" = 3000
+
+[service]
+flush_interval = "{flush_interval_ms}ms"
+drain_timeout = "{drain_timeout_s}s"
+
+[dead_letter]
+topic = "{dead}"
+
+[topics.{calendar}]
+scope = "global"
+
+[topics.{param}]
+station = "/s"
+
+[topics.{orders}]
+station = "/s"
+window = {{ kind = "rows", size = {ORDERS} }}
+
+[topics.{curve}]
+station = "/s"
+window = {{ kind = "bucket", every = "{BUCKET_MS}ms", close_after = "{close_after_s}s" }}
+"#,
+        instance = instance_id.as_ref().map(|id| format!("instance_id = {id:?}")).unwrap_or_default(),
+        dead = dead_letters(scenario),
+        calendar = of(Role::Calendar),
+        param = of(Role::Param),
+        orders = of(Role::Orders),
+        curve = of(Role::Curve),
+    );
+    let modules = [(LATEST, &[Role::Param, Role::Calendar, Role::Orders][..]), (BUCKETS, &[Role::Curve][..])];
+    for (module, roles) in modules {
+        let requires: Vec<String> = roles.iter().map(|role| format!("{:?}", of(*role))).collect();
+        let (requires, output) = (requires.join(", "), results(scenario, module));
+        writeln!(text, "\n[modules.{module}]\nenabled = true\nrequires = [{requires}]\noutput_topic = {output:?}")
+            .expect("memory");
+    }
+    text
+}

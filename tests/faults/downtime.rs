@@ -1,0 +1,46 @@
+//! What happens to topics and groups, and to time, while the service is down.
+
+use std::time::Duration;
+
+use quorate_testkit::{require_broker, within};
+
+use crate::checker::Rules;
+use crate::config::{Knobs, group};
+use crate::history::Role;
+use crate::scenario::{Scenario, broker};
+use crate::service::PATIENCE;
+
+#[test]
+fn matrix_40_an_open_bucket_survives_a_stop_longer_than_it_waits_for_stragglers() {
+    let broker = require_broker!(broker());
+    let knobs = Knobs { close_after_s: 3, ..Knobs::default() };
+    let scenario = Scenario::begin(broker, "down-long", knobs);
+    let load = scenario.workload().in_background();
+    let service = scenario.start();
+    scenario.until_more_results(scenario.results() + 100);
+    assert_eq!(service.terminate(scenario.drain_bound()), 0);
+    let workload = load.stop();
+    std::thread::sleep(Duration::from_secs(6));
+    let service = scenario.start();
+    scenario.finish(service, &workload, &Rules::default());
+}
+
+#[test]
+fn matrix_29_group_offsets_deleted_while_the_service_is_down() {
+    let broker = require_broker!(broker());
+    let scenario = Scenario::begin(broker, "no-offsets", Knobs::default());
+    let load = scenario.workload().in_background();
+    let service = scenario.start();
+    scenario.until_more_results(scenario.results() + 50);
+    assert_eq!(service.terminate(scenario.drain_bound()), 0);
+    let groups = Role::ALL.map(|role| group(scenario.name, role));
+    let of_groups = groups.iter().flat_map(|group| ["--group", group]);
+    let deleted = broker.tool("kafka-consumer-groups", std::iter::once("--delete").chain(of_groups));
+    assert!(deleted.status.success(), "{}", String::from_utf8_lossy(&deleted.stderr));
+    within(PATIENCE, "the offsets to be gone", || {
+        Role::ALL.iter().all(|role| scenario.committed(*role).is_empty()).then_some(())
+    });
+    let service = scenario.start();
+    scenario.until_more_results(scenario.results());
+    scenario.finish(service, &load.stop(), &Rules::default());
+}

@@ -1,0 +1,47 @@
+//! Reads what the service published, from the beginning, as any consumer of its topics could.
+
+use quorate_testkit::{Broker, Consumed};
+use serde_json::Value;
+
+use crate::history::{Letter, Published, Source};
+
+/// All results of a topic with one partition, in their order.
+pub fn results(broker: &Broker, topic: &str) -> Vec<Published> {
+    broker.consume_all(topic).iter().map(published).collect()
+}
+
+/// All dead letters of a topic.
+pub fn letters(broker: &Broker, topic: &str) -> Vec<Letter> {
+    let letter = |record: &Consumed| Letter {
+        origin: header(record, "quorate-origin"),
+        reason: header(record, "quorate-reason").expect("every letter has a reason"),
+    };
+    broker.consume_all(topic).iter().map(letter).collect()
+}
+
+fn header(record: &Consumed, name: &str) -> Option<String> {
+    record.header(name).map(|value| String::from_utf8(value.to_vec()).expect("text"))
+}
+
+fn published(record: &Consumed) -> Published {
+    let value: Value = serde_json::from_slice(record.value.as_deref().expect("an envelope")).expect("JSON");
+    let text = |field: &str| value[field].as_str().expect("text").to_owned();
+    let (module, station, hash) = (text("module"), text("station_id"), text("input_hash"));
+    assert_eq!(record.key.as_deref(), Some(station.as_bytes()), "keyed by its station");
+    assert_eq!(header(record, "quorate-module").as_ref(), Some(&module));
+    assert_eq!(header(record, "quorate-input-hash").as_ref(), Some(&hash));
+    let source = |range: &Value| {
+        let number = |field: &str| range[field].as_i64().expect("a number");
+        let partition = i32::try_from(number("partition")).expect("a partition");
+        let place = (range["topic"].as_str().expect("a topic").to_owned(), partition);
+        Source { place, from: number("from_offset"), to: number("to_offset") }
+    };
+    Published {
+        trigger: header(record, "quorate-trigger"),
+        output: value["output"].clone(),
+        lineage: value["lineage"].as_array().expect("a list").iter().map(source).collect(),
+        module,
+        station,
+        hash,
+    }
+}

@@ -1,0 +1,210 @@
+//! One scenario: its corner of a broker, its service with a folder of its own, and the judgement at the end.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use quorate_testkit::{Broker, BrokerOptions, Offsets, Unavailable, within};
+use tempfile::TempDir;
+
+use crate::checker::{Rules, check};
+use crate::config::{self, BUCKETS, Knobs, LATEST};
+use crate::history::{History, Role};
+use crate::model;
+use crate::observer;
+use crate::seed::{Chance, seed};
+use crate::service::{PATIENCE, Service};
+use crate::watch::Watch;
+use crate::workload::{STATIONS, Workload};
+
+/// Partitions of the workload's topics.
+const PARTITIONS: [(Role, i32); 4] = [(Role::Param, 2), (Role::Calendar, 1), (Role::Orders, 3), (Role::Curve, 2)];
+
+/// The most memory that the service may hold; far above what so few stations need.
+const MEMORY_KIB: u64 = 600 * 1024;
+
+/// What ending costs beyond waiting for others.
+pub const SLACK: Duration = Duration::from_secs(3);
+
+/// A topic that is deleted comes back only when its scenario says so.
+fn options() -> BrokerOptions {
+    BrokerOptions::default().property("auto.create.topics.enable", "false")
+}
+
+/// The broker of all scenarios that leave it in peace, with proxies for those that need a bad network.
+pub fn broker() -> Result<&'static Broker, &'static Unavailable> {
+    static BROKER: OnceLock<Result<Broker, Unavailable>> = OnceLock::new();
+    BROKER.get_or_init(|| Broker::start(options().proxied(3))).as_ref()
+}
+
+/// The broker of scenarios that kill or freeze it, for one at a time.
+pub fn broken_broker() -> Result<MutexGuard<'static, Broker>, &'static Unavailable> {
+    static BROKER: OnceLock<Result<Mutex<Broker>, Unavailable>> = OnceLock::new();
+    let broker = BROKER.get_or_init(|| Broker::start(options()).map(Mutex::new));
+    let broker = broker.as_ref().map(|broker| broker.lock().unwrap_or_else(PoisonError::into_inner))?;
+    // A scenario that failed may have left it frozen or dead.
+    match broker.pid() {
+        Some(_) => broker.resume(),
+        None => broker.restart(),
+    }
+    Ok(broker)
+}
+
+/// A scenario under way.
+pub struct Scenario<'b> {
+    pub broker: &'b Broker,
+    pub name: &'static str,
+    pub chance: Chance,
+    bootstrap: String,
+    knobs: Knobs,
+    dir: TempDir,
+    starts: Cell<u32>,
+    pid: Arc<AtomicU32>,
+    watch: Watch,
+}
+
+impl<'b> Scenario<'b> {
+    /// Creates its topics. The name is part of every topic's, so that others may use the same broker.
+    pub fn begin(broker: &'b Broker, name: &'static str, knobs: Knobs) -> Self {
+        eprintln!("{name}: QUORATE_FAULT_SEED={}", seed());
+        for (role, partitions) in PARTITIONS {
+            broker.create_topic(&config::topic(name, role), partitions, &[]);
+        }
+        for topic in [config::results(name, LATEST), config::results(name, BUCKETS), config::dead_letters(name)] {
+            broker.create_topic(&topic, 1, &[]);
+        }
+        let pid = Arc::new(AtomicU32::new(0));
+        let watch = Watch::start(broker, name, &pid);
+        // The workload draws from the generator of the name itself.
+        let chance = Chance::of(&format!("{name}, faults"));
+        let (dir, starts) = (tempfile::tempdir().expect("a folder"), Cell::new(0));
+        Self { broker, name, chance, bootstrap: broker.bootstrap(), knobs, dir, starts, pid, watch }
+    }
+
+    /// From here on the service reaches the broker at another address.
+    pub fn through(mut self, bootstrap: String) -> Self {
+        self.bootstrap = bootstrap;
+        self
+    }
+
+    /// A workload that has sent what makes every station complete.
+    pub fn workload(&self) -> Workload {
+        self.prepared(Workload::new(self.broker, self.name))
+    }
+
+    /// The same with a workload of another kind.
+    pub fn prepared(&self, mut workload: Workload) -> Workload {
+        workload.complete_all();
+        workload.flush();
+        workload
+    }
+
+    /// Starts the service.
+    pub fn start(&self) -> Service {
+        self.start_in(self.dir.path())
+    }
+
+    /// Starts another one beside it with the same configuration, as on another host: nothing on disk is shared.
+    pub fn start_elsewhere(&self) -> Service {
+        let elsewhere = self.dir.path().join("elsewhere");
+        std::fs::create_dir_all(&elsewhere).expect("a folder");
+        self.start_in(&elsewhere)
+    }
+
+    fn start_in(&self, dir: &Path) -> Service {
+        let nth = self.starts.replace(self.starts.get() + 1);
+        Service::start(&self.config(), dir, self.dir.path().join(format!("log-{nth}")), &self.pid)
+    }
+
+    fn config(&self) -> PathBuf {
+        let path = self.dir.path().join("config.toml");
+        let toml = config::toml(self.name, &self.bootstrap, &self.knobs);
+        std::fs::write(&path, toml).expect("the configuration is written");
+        path
+    }
+
+    /// The name on the broker of one of its topics.
+    pub fn topic(&self, role: Role) -> String {
+        config::topic(self.name, role)
+    }
+
+    /// What a topic's group has committed, partitions at 0 left out.
+    pub fn committed(&self, role: Role) -> Offsets {
+        let mut committed = self.broker.committed(&config::group(self.name, role), &self.topic(role));
+        committed.retain(|_, offset| *offset > 0);
+        committed
+    }
+
+    /// Waits until every group has committed all that its topic holds.
+    pub fn until_settled(&self) {
+        for role in Role::ALL {
+            let mut ends = self.broker.end_offsets(&self.topic(role));
+            ends.retain(|_, end| *end > 0);
+            within(PATIENCE, &format!("{} to be settled up to {ends:?}", self.topic(role)), || {
+                (self.committed(role) == ends).then_some(())
+            });
+        }
+    }
+
+    /// Results on the topic of newest states so far.
+    pub fn results(&self) -> i64 {
+        self.broker.end_offsets(&config::results(self.name, LATEST)).values().sum()
+    }
+
+    /// Waits until there are more results than there were.
+    pub fn until_more_results(&self, than: i64) {
+        within(PATIENCE, "results", || (self.results() > than).then_some(()));
+    }
+
+    /// How long the service may take to end.
+    pub fn drain_bound(&self) -> Duration {
+        Duration::from_secs(self.knobs.drain_timeout_s) + SLACK
+    }
+
+    /// Lets the service settle everything, ends it in order, and judges the whole.
+    pub fn finish(self, service: Service, workload: &Workload, rules: &Rules) {
+        self.until_settled();
+        assert_eq!(service.terminate(self.drain_bound()), 0, "nothing was due");
+        self.judge(workload, rules);
+    }
+
+    fn judge(self, workload: &Workload, rules: &Rules) {
+        let (broker, name) = (self.broker, self.name);
+        let produced = workload.produced();
+        let model = model::fold(&produced, &self.config(), self.dir.path());
+        assert_eq!(model.len() as u64, STATIONS, "every station is complete in the model");
+        let mut history = History { produced, ..History::default() };
+        for module in [LATEST, BUCKETS] {
+            history.published.extend(observer::results(broker, &config::results(name, module)));
+        }
+        history.letters = observer::letters(broker, &config::dead_letters(name));
+        for role in Role::ALL {
+            let (topic, committed) = (self.topic(role), self.committed(role));
+            for (partition, end) in broker.end_offsets(&topic) {
+                let committed = committed.get(&partition).copied().unwrap_or(0);
+                history.settled.insert((topic.clone(), partition), (committed, end));
+            }
+        }
+        let watched = self.watch.stop();
+        history.seen = watched.seen;
+        let (records, results, letters) = (history.produced.len(), history.published.len(), history.letters.len());
+        let starts = self.starts.get();
+        let peak_mib = watched.peak_kib / 1024;
+        eprintln!("{name}: {records} records, {results} results, {letters} letters, {starts} starts, {peak_mib} MiB");
+        let breaches = check(&history, &model, rules);
+        if !breaches.is_empty() {
+            let kept = self.dir.keep();
+            let shown: Vec<String> = breaches.iter().take(20).map(|breach| format!("{breach:?}")).collect();
+            panic!(
+                "{} breach(es) with QUORATE_FAULT_SEED={}, logs in {}:\n  {}",
+                breaches.len(),
+                seed(),
+                kept.display(),
+                shown.join("\n  ")
+            );
+        }
+        assert!(watched.peak_kib < MEMORY_KIB, "{peak_mib} MiB were held");
+    }
+}
