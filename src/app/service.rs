@@ -13,7 +13,7 @@ use super::builder::SetupError;
 use crate::config::{MissingTopic, Settings};
 use crate::kafka::{
     ConnectError, ConsumerHealth, Ensured, IntakeSetup, KafkaConsumers, KafkaPublisher, KafkaRoomError,
-    PublisherHealth, SettledNow, describe_topics, ensure_topics, wait_for_brokers,
+    PublisherHealth, SettledNow, Timing, describe_topics, ensure_topics, wait_for_brokers,
 };
 use crate::pipeline::ports::Consumers as _;
 use crate::pipeline::{Handle, Pipeline, PipelineSettings, Ports, RunSettings};
@@ -92,6 +92,8 @@ impl Service {
             names: settings.plan.topics.iter().map(|topic| Arc::clone(&topic.name)).collect(),
             reload: Vec::new(),
             standings: Arc::default(),
+            client: settings.client.clone(),
+            timing: Timing::default(),
             lanes: pipeline.lanes(),
             settled: settled_now(handle.clone()),
             runtime: tokio::runtime::Handle::current(),

@@ -24,6 +24,8 @@ const LAST_WORDS: Duration = Duration::from_millis(50);
 pub struct ClusterFacts {
     /// How many brokers there are.
     pub brokers: usize,
+    /// The cluster's id; none where it has none.
+    pub cluster_id: Option<String>,
 }
 
 /// Why Kafka could not be used within the start-up time-out.
@@ -80,7 +82,8 @@ fn wait(properties: &Properties, patience: Duration) -> Result<ClusterFacts, Con
         let left = patience.saturating_sub(clock::since(began));
         let last = match consumer.fetch_metadata(None, left.min(ATTEMPT)) {
             Ok(metadata) if !metadata.brokers().is_empty() => {
-                return Ok(ClusterFacts { brokers: metadata.brokers().len() });
+                let cluster_id = consumer.client().fetch_cluster_id(ATTEMPT);
+                return Ok(ClusterFacts { brokers: metadata.brokers().len(), cluster_id });
             }
             Ok(_) => "no broker in the metadata".to_owned(),
             Err(error) => error.to_string(),
