@@ -9,6 +9,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod demo;
+mod fault;
 pub mod fleet;
 pub mod kafka;
 pub mod pipeline;

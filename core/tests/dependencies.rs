@@ -9,7 +9,7 @@ use quorate_core::RunResult;
 use quorate_core::contract::{ModuleInput, Output};
 use quorate_core::ident::Millis;
 use quorate_core::plan::Plan;
-use quorate_core::shard::{Invocation, Mode};
+use quorate_core::shard::{End, Invocation, Mode};
 use serde_json::{Value, json};
 use support::live::{Live, sent};
 use support::scenario::{Scenario, value_of};
@@ -139,15 +139,15 @@ fn a_dependent_waits_for_the_run_that_is_at_work_and_then_sees_its_result() {
     live.apply("LOAD", T0, &[sent(0, T0, load("S", 1))]);
     let first = live.start(T0);
     assert_eq!(first.len(), 1, "the plan has no forecast yet");
-    live.shard.finish(first[0].run, result(&first[0], &json!({ "n": 1 })), Millis(T0));
+    live.shard.finish(first[0].run, End::Done(result(&first[0], &json!({ "n": 1 }))), Millis(T0));
     let second = live.start(T0);
-    live.shard.finish(second[0].run, None, Millis(T0));
+    live.shard.finish(second[0].run, End::Done(None), Millis(T0));
 
     live.apply("LOAD", T0 + 1, &[sent(1, T0 + 1, load("S", 2))]);
     let forecast = live.start(T0 + 1);
     assert_eq!(&*forecast[0].input.module, "forecast");
     assert_eq!(forecast.len(), 1, "the plan is due, but the forecast of the same version is at work");
-    live.shard.finish(forecast[0].run, result(&forecast[0], &json!({ "n": 2 })), Millis(T0 + 5));
+    live.shard.finish(forecast[0].run, End::Done(result(&forecast[0], &json!({ "n": 2 }))), Millis(T0 + 5));
     let planned = live.start(T0 + 5);
     assert_eq!(planned.len(), 1);
     let seen =
@@ -188,7 +188,7 @@ fn a_busy_upstream_starves_no_dependent() {
         live.apply("LOAD", T0 + n, &[sent(100 + n, T0 + n, load("S", n))]);
         for run in live.start(T0 + n) {
             planned += usize::from(&*run.input.module == "plan");
-            live.shard.finish(run.run, result(&run, &json!({ "n": n })), Millis(T0 + n));
+            live.shard.finish(run.run, End::Done(result(&run, &json!({ "n": n }))), Millis(T0 + n));
         }
     }
     assert!(planned >= 19, "{planned} of 20");
@@ -203,7 +203,7 @@ fn the_record_behind_a_result_is_owed_until_the_dependents_have_run() {
         let runs = live.start(T0);
         assert_eq!((runs.len(), &*runs[0].input.module), (1, name));
         assert_eq!(live.oldest_unsettled("LOAD"), Some(7), "during {name}");
-        live.shard.finish(runs[0].run, result(&runs[0], &json!({ "n": 1 })), Millis(T0));
+        live.shard.finish(runs[0].run, End::Done(result(&runs[0], &json!({ "n": 1 }))), Millis(T0));
     }
     assert_eq!(live.oldest_unsettled("LOAD"), None);
 }
@@ -214,13 +214,13 @@ fn a_result_repeated_on_an_unchanged_input_wakes_nobody() {
     live.apply("LOAD", T0, &[sent(0, T0, load("S", 1))]);
     let runs = live.start(T0);
     let again = RunResult { at: Millis(T0 + 9), ..result(&runs[0], &json!({ "n": 1 })).expect("a result") };
-    live.shard.finish(runs[0].run, result(&runs[0], &json!({ "n": 1 })), Millis(T0));
+    live.shard.finish(runs[0].run, End::Done(result(&runs[0], &json!({ "n": 1 }))), Millis(T0));
     for run in live.start(T0) {
         live.finish(run.run, T0);
     }
     live.apply("LOAD", T0 + 9, &[sent(1, T0 + 9, load("S", 1))]);
     let runs = live.start(T0 + 9);
-    live.shard.finish(runs[0].run, Some(again), Millis(T0 + 9));
+    live.shard.finish(runs[0].run, End::Done(Some(again)), Millis(T0 + 9));
     let woken: Vec<_> = live.start(T0 + 9).iter().map(|run| Arc::clone(&run.input.module)).collect();
     assert_eq!(woken, [Arc::from("plan")], "the load changed for it; the forecast did not for anybody else");
 }
@@ -232,7 +232,7 @@ fn after_a_restart_a_module_that_others_depend_on_runs_again_and_feeds_them() {
     live.loaded("PRICE", T0).loaded("LOAD", T0);
     let runs = live.start(T0);
     assert_eq!((runs.len(), &*runs[0].input.module), (1, "forecast"));
-    live.shard.finish(runs[0].run, result(&runs[0], &json!({ "n": 1 })), Millis(T0));
+    live.shard.finish(runs[0].run, End::Done(result(&runs[0], &json!({ "n": 1 }))), Millis(T0));
     let runs = live.start(T0);
     assert_eq!((runs.len(), &*runs[0].input.module), (1, "plan"), "complete as soon as the forecast is there");
 }

@@ -3,12 +3,14 @@
 
 mod support;
 
+use std::collections::HashMap;
+
 use proptest::prelude::*;
-use quorate_core::RunResult;
 use quorate_core::contract::Output;
 use quorate_core::ident::Millis;
 use quorate_core::plan::{Pad, Plan};
-use quorate_core::shard::Changes;
+use quorate_core::shard::{Changes, End, Of, Place, SlotChange};
+use quorate_core::{RunResult, WindowState};
 use serde_json::json;
 use support::generated::{Record, Shards, asked_about, data_of, kinds, records};
 use support::live::{Live, Sent, json as json_of, sent};
@@ -21,6 +23,107 @@ fn restored(plan: &Plan, changes: &[Changes]) -> Shards {
     let mut shards = Shards::new(plan, 1);
     changes.iter().for_each(|changes| shards.lives[0].shard.restore(changes));
     shards
+}
+
+/// What a store has: the last content of every part that was not taken away.
+#[derive(Default)]
+struct Store(HashMap<(Place, Of, u64), WindowState>);
+
+impl Store {
+    fn keep(&mut self, changes: Changes) {
+        for SlotChange { place, of, part, state } in changes.slots {
+            match state {
+                Some(state) => drop(self.0.insert((place, of, part), state)),
+                None => drop(self.0.remove(&(place, of, part))),
+            }
+        }
+    }
+
+    /// All of it; parts in an order that `seed` makes.
+    fn content(&self, seed: u64) -> Changes {
+        let slot = |((place, of, part), state): (&(Place, Of, u64), &WindowState)| SlotChange {
+            place: place.clone(),
+            of: of.clone(),
+            part: *part,
+            state: Some(state.clone()),
+        };
+        let mut slots: Vec<SlotChange> = self.0.iter().map(slot).collect();
+        slots.sort_by_key(|slot| (slot.part ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        Changes { slots, ..Changes::default() }
+    }
+}
+
+/// What happens to a long window.
+#[derive(Clone, Debug)]
+enum Step {
+    /// So many readings, a second apart, that end so many seconds before the newest; 0 is after it.
+    Readings(i64, i64),
+    /// A module looks at it.
+    Look,
+    /// What changed is stored.
+    Save,
+    /// The process begins anew with what is stored, after storing it.
+    Restart(u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (1_i64..300).prop_map(|count| Step::Readings(count, 0)),
+        1 => (2_000_i64..6_000).prop_map(|count| Step::Readings(count, 0)),
+        3 => (1_i64..40, 1_i64..9_000).prop_map(|(count, late)| Step::Readings(count, late)),
+        1 => Just(Step::Look),
+        4 => Just(Step::Save),
+        2 => any::<u64>().prop_map(Step::Restart),
+    ];
+    prop::collection::vec(step, 1..20)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: CASES / 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn long_rows_that_are_stored_by_parts_survive_any_number_of_restarts(steps in steps()) {
+        for data in [
+            topic("DATA").rows(700, None),
+            topic("DATA").columns(9_000, None, &["/v", "/w"], Pad::None),
+            topic("DATA").columns(50_000, Some(7_000 * SECOND), &["/v", "/w"], Pad::None),
+        ] {
+            let plan = asked_about(data);
+            let (mut original, mut stored, mut store) = (Shards::new(&plan, 1), Shards::new(&plan, 1), Store::default());
+            let (mut offset, mut newest, mut asked) = (0, T0, 0);
+            for step in &steps {
+                match *step {
+                    Step::Readings(count, late) => {
+                        let last = if late == 0 { newest + count * SECOND } else { newest - late * SECOND };
+                        let readings: Vec<Sent> = (0..count).rev().map(|back| {
+                            offset += 1;
+                            let w = if offset % 3 == 0 { json!("x") } else { json!(offset % 7 == 0) };
+                            let reading = json!({"stationId": "S0", "v": offset, "w": w});
+                            sent(offset, last - back * SECOND, reading).on(i32::try_from(offset % 2).expect("small"))
+                        }).collect();
+                        newest = newest.max(last);
+                        original.apply(&readings, 1_000);
+                        stored.apply(&readings, 1_000);
+                    }
+                    Step::Look => {
+                        asked += 1;
+                        prop_assert_eq!(stored.ask(asked, newest), original.ask(asked, newest));
+                    }
+                    Step::Save => store.keep(stored.lives[0].shard.take_changes()),
+                    Step::Restart(seed) => {
+                        store.keep(stored.lives[0].shard.take_changes());
+                        stored = restored(&plan, &[store.content(seed)]);
+                        prop_assert_eq!(stored.lives[0].shard.take_changes(), Changes::default());
+                    }
+                }
+            }
+            store.keep(stored.lives[0].shard.take_changes());
+            let mut last = restored(&plan, &[store.content(0)]);
+            let want = original.ask(asked + 1, newest);
+            prop_assert_eq!(stored.ask(asked + 1, newest), want.clone());
+            prop_assert_eq!(last.ask(asked + 1, newest), want);
+        }
+    }
 }
 
 proptest! {
@@ -195,7 +298,7 @@ fn restored_results_feed_the_modules_that_depend_on_them() {
     original.apply("A", T0, &[sent(0, T0, json!({ "stationId": "S" }))]);
     let runs = original.start(T0);
     let output = Output::json(&json!({ "kw": 7 })).expect("JSON");
-    original.shard.finish(runs[0].run, RunResult::of(&runs[0].input, &[output]), Millis(T0));
+    original.shard.finish(runs[0].run, End::Done(RunResult::of(&runs[0].input, &[output])), Millis(T0));
     let mut restored = Live::new(plan());
     restored.shard.restore(&original.shard.take_changes());
     restored.apply("B", T0 + SECOND, &[sent(0, T0 + SECOND, json!({ "stationId": "S" }))]);

@@ -7,7 +7,7 @@ use quorate_core::RunResult;
 use quorate_core::contract::Output;
 use quorate_core::ident::{Millis, ModuleId};
 use quorate_core::plan::{Plan, Then};
-use quorate_core::shard::{Invocation, Mode};
+use quorate_core::shard::{End, Invocation, Mode};
 use serde_json::{Value, json};
 use support::live::{Live, sent};
 use support::scenario::Scenario;
@@ -52,7 +52,7 @@ fn a_station_that_changes_all_the_time_starves_no_other() {
     let mut served = vec![run.input.station.to_string()];
     for n in 1..20 {
         live.apply("PARAM", T + n, &[sent(1 + n, T + n, of("HOT", n))]);
-        live.shard.finish(run.run, None, Millis(T + n));
+        live.shard.finish(run.run, End::Done(None), Millis(T + n));
         run = poll(&mut live, T + n).expect("as set up");
         served.push(run.input.station.to_string());
     }
@@ -153,7 +153,7 @@ fn a_dependent_whose_interval_is_over_still_waits_for_what_is_at_work() {
     live.apply("PARAM", T, &[sent(0, T, s(0))]);
     let r = live.start(T);
     assert_eq!(r.len(), 1);
-    live.shard.finish(r[0].run, result(&r[0], &json!({"v":0})), Millis(T));
+    live.shard.finish(r[0].run, End::Done(result(&r[0], &json!({"v":0}))), Millis(T));
     let r = live.start(T);
     assert_eq!(r.len(), 1);
     live.finish(r[0].run, T);
@@ -173,7 +173,7 @@ fn a_dependent_waits_for_the_whole_chain_above_it() {
     live.apply("PARAM", T, &[sent(0, T, s(0))]);
     for n in 0..3 {
         for r in live.start(T) {
-            live.shard.finish(r.run, result(&r, &json!({"n":n})), Millis(T));
+            live.shard.finish(r.run, End::Done(result(&r, &json!({"n":n}))), Millis(T));
         }
     }
     live.start(T);
@@ -193,7 +193,7 @@ fn a_renewed_result_that_is_young_enough_again_lets_a_dependent_go_on() {
     let t1 = t0 + 10 * MINUTE;
     let r = live.start(t1);
     assert_eq!(r.len(), 1);
-    live.shard.finish(r[0].run, result(&r[0], &json!({"v":0})), Millis(t1));
+    live.shard.finish(r[0].run, End::Done(result(&r[0], &json!({"v":0}))), Millis(t1));
     // a fails at +20
     let t2 = t0 + 20 * MINUTE;
     let r = live.start(t2);
@@ -204,7 +204,7 @@ fn a_renewed_result_that_is_young_enough_again_lets_a_dependent_go_on() {
     let t3 = t0 + 30 * MINUTE;
     let r = live.start(t3);
     assert_eq!(r.len(), 1);
-    live.shard.finish(r[0].run, result(&r[0], &json!({"v":0})), Millis(t3));
+    live.shard.finish(r[0].run, End::Done(result(&r[0], &json!({"v":0}))), Millis(t3));
     assert_eq!(live.shard.complete_stations(ModuleId(1), Millis(t3)), 1);
     let names: Vec<_> = live.start(t3).iter().map(|r| r.input.module.to_string()).collect();
     assert_eq!(names, ["b"], "b is due and complete");
@@ -346,7 +346,7 @@ fn a_module_that_skips_waits_for_a_result_that_is_being_made() {
     ]));
     live.apply("PARAM", T, &[sent(0, T, s(0))]);
     let r = live.start(T);
-    live.shard.finish(r[0].run, result(&r[0], &json!({"v":0})), Millis(T));
+    live.shard.finish(r[0].run, End::Done(result(&r[0], &json!({"v":0}))), Millis(T));
     let names: Vec<_> = live.start(T).iter().map(|r| r.input.module.to_string()).collect();
     assert_eq!((names, live.shard.skipped_runs(ModuleId(1))), (vec!["b".to_string()], 0));
 }
@@ -453,14 +453,14 @@ proptest! {
                     prop_assert!(flight.iter().all(|f| f.run != i.run), "double");
                     flight.push(i); },
                 Op::Finish(n, r) => if !flight.is_empty() { let i = flight.remove(n % flight.len()); serial += 1;
-                    live.shard.finish(i.run, if r { result(&i, &json!({"n": serial})) } else { None }, Millis(now)); }
+                    live.shard.finish(i.run, End::Done(if r { result(&i, &json!({"n": serial})) } else { None }), Millis(now)); }
                 Op::Clock(b) => { let k = live.topic("ORDER"); live.shard.set_event_clock(k, b.then_some(Millis(now - 2000)), Millis(now)); }
             }
             while live.shard.poll_alarm().is_some() {}
         }
         for name in ["ORDER", "GB"] { let k = live.topic(name); live.shard.set_event_clock(k, None, Millis(now)); }
         for _ in 0..400 { now += 100; live.shard.handle_timeout(Millis(now)); while let Some(i) = poll(&mut live, now) { flight.push(i); }
-            for i in flight.drain(..) { live.shard.finish(i.run, None, Millis(now)); } }
+            for i in flight.drain(..) { live.shard.finish(i.run, End::Done(None), Millis(now)); } }
         for name in ["PARAM", "K", "G", "TRIG"] { prop_assert_eq!(live.oldest_unsettled(name), None, "{}", name); }
         let open = live.shard.open_runs();
         prop_assert!(open <= 3, "{open}");

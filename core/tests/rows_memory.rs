@@ -22,6 +22,8 @@ const MOST_BYTES: i64 = 36_000_000;
 /// What a snapshot of it may cost, and a change after one.
 const SNAPSHOT_BYTES: u64 = 50_000;
 const CHANGE_BYTES: u64 = 400_000;
+/// What it may cost to give out one change of it.
+const GIVEN_BYTES: u64 = 25_000;
 
 fn week() -> Plan {
     let size = usize::try_from(WEEK).expect("size");
@@ -125,4 +127,23 @@ fn a_snapshot_shares_its_segments_and_only_the_one_that_changes_is_copied() {
         columns.column("a").expect("column").chunks().flatten().copied().last()
     };
     assert_ne!(newest(&input), newest(&feed.input()), "the snapshot stays as it was");
+}
+
+#[test]
+fn of_a_week_only_the_part_that_changed_is_given_out() {
+    let mut feed = Feed::new();
+    filled(&mut feed, 0..WEEK);
+    let whole = feed.live.shard.take_changes().slots.len();
+    assert!((100..300).contains(&whole), "{whole} parts");
+    let (mut parts, mut most) = (0, 0);
+    for order in WEEK..WEEK + 5_000 {
+        feed.orders(order..order + 1);
+        let mut changes = None;
+        let cost = measure(|| changes = Some(feed.live.shard.take_changes()));
+        parts += changes.expect("changes").slots.len();
+        // Now and then short parts are joined into a long one.
+        most += usize::from(cost.bytes_total > GIVEN_BYTES);
+    }
+    assert!(parts < 5_500, "{parts} parts");
+    assert!(most < 40, "{most} were long");
 }

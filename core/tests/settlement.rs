@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use quorate_core::contract::ModuleInput;
 use quorate_core::ident::{Millis, ModuleId};
-use quorate_core::shard::{Invocation, Mode};
+use quorate_core::shard::{End, Invocation, Mode};
 use serde_json::{Value, json};
 use support::live::{Live, Sent, json as json_of, sent};
 use support::{CASES, HOUR, MINUTE, Module, SECOND, T0, module, plan, topic};
@@ -52,6 +52,18 @@ fn a_record_stays_unsettled_until_the_run_it_made_due_is_finished() {
     assert_eq!(unsettled(&live, "A"), (Some(7), 1));
     live.finish(runs[0].run, T0 + MINUTE);
     assert_eq!((unsettled(&live, "A"), live.shard.open_runs()), (SETTLED, 0));
+}
+
+#[test]
+fn a_run_that_is_put_back_keeps_its_record_unsettled() {
+    let mut live = live(vec![module("m").requires(&["A"])]);
+    live.apply("A", T0, &[s(7)]);
+    let runs = live.start(T0);
+    live.shard.finish(runs[0].run, End::PutBack, Millis(T0));
+    assert_eq!((unsettled(&live, "A"), live.shard.open_runs()), ((Some(7), 1), 0));
+    live.apply("A", T0 + MINUTE, &[s(9)]);
+    assert!(live.start(T0 + MINUTE).is_empty(), "its module has halted");
+    assert_eq!(unsettled(&live, "A"), (Some(9), 1), "the newer record stands for both");
 }
 
 #[test]

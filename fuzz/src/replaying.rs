@@ -10,7 +10,7 @@ use quorate_core::ident::{Epoch, Millis, ModuleId, Offset};
 use quorate_core::plan::{Plan, Then, Trigger, WindowPlan};
 use quorate_core::record::RecordBatch;
 use quorate_core::replay::{Observer, RecordedRecord, Replay, ReplayEvent};
-use quorate_core::shard::{Mode, Shard};
+use quorate_core::shard::{End, Mode, Shard};
 use serde_json::json;
 
 use crate::choices::Choices;
@@ -176,6 +176,6 @@ fn assert_settles(plan: &Arc<Plan>, records: &[RecordedRecord]) {
 fn perform_due(shard: &mut Shard, now: Millis) {
     let any = |_: ModuleId| true;
     while let Some(invocation) = shard.poll_run(now, any) {
-        shard.finish(invocation.run, None, now);
+        shard.finish(invocation.run, End::Done(None), now);
     }
 }

@@ -116,6 +116,7 @@ impl InputBuilder {
             lineage: Vec::new(),
             input_hash: InputHash(0),
             bucket: None,
+            reading: None,
         }
     }
 }

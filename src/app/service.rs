@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_core::contract::Module;
+use quorate_core::ident::TopicId;
+use quorate_core::plan::{ModulePlan, Source, Trigger};
 use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -16,7 +18,7 @@ use crate::kafka::{
     PublisherHealth, SettledNow, Timing, describe_topics, ensure_topics, wait_for_brokers,
 };
 use crate::pipeline::ports::Consumers as _;
-use crate::pipeline::{Handle, Pipeline, PipelineSettings, Ports, RunSettings};
+use crate::pipeline::{Handle, MAX_UNSETTLED, Pipeline, PipelineSettings, Ports, RunSettings};
 use crate::runtime::{ModuleThreads, RegisteredModule, Tasks, WallClock};
 
 /// What a revoke may take: settled positions that are not known by then are committed later or not at all.
@@ -215,9 +217,24 @@ fn pipeline_settings(settings: &Settings) -> PipelineSettings {
         runs: runs.collect(),
         lane_bytes: settings.service.lane_bytes,
         flush_interval: settings.service.flush_interval,
+        max_pending: max_pending(settings),
         dead_letter_topic: settings.dead_letter_topic.as_str().into(),
         shards: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8)),
     }
+}
+
+/// Of a topic of which each reading is a run of its own as much may wait as its most modest module says.
+fn max_pending(settings: &Settings) -> Vec<usize> {
+    let asks = |topic: TopicId, module: &ModulePlan| match &module.trigger {
+        Trigger::Each { on } => on.contains(&Source::Topic(topic)),
+        Trigger::Every { .. } | Trigger::Changes { .. } => false,
+    };
+    let limit = |topic| {
+        let modules = settings.plan.modules.iter().zip(&settings.modules);
+        let limits = modules.filter(|(plan, _)| asks(topic, plan)).map(|(_, module)| module.max_pending);
+        limits.min().unwrap_or(MAX_UNSETTLED)
+    };
+    settings.plan.topics().map(|(topic, _)| limit(topic)).collect()
 }
 
 /// Asks the pipeline, from a consumer's own thread, what is settled of topics it is about to lose.

@@ -1,11 +1,12 @@
-//! The keys of `[kafka.consumer]`, which every `[topics.NAME]` may override, and the profiles that set several at once.
-//! Decides which of them wins; knows native names, but builds no client.
+//! The keys of `[kafka.consumer]`, which every `[topics.NAME]` may override.
+//! Decides which of them wins, or the profile; knows native names, but builds no client.
 
 use super::problem::Origin;
-use super::raw::Value;
+use super::profile::Profile;
+use super::raw::{Value, is_bare};
 use super::reader::{Misfit, Notes, Parsed, Placed, Reader};
 use super::scalar::{choice, flag, name, within};
-use super::settings::{MissingTopic, OffsetReset, OutOfRange};
+use super::settings::{MissingTopic, OffsetReset, OutOfRange, Recreated};
 
 /// A number that goes to the client as it is.
 pub(super) struct Number {
@@ -29,36 +30,6 @@ pub(super) const NUMBERS: [Number; 7] = [
     number("fetch_max_bytes", "fetch.max.bytes", 52_428_800, 1, 2_147_483_135),
     number("max_partition_fetch_bytes", "max.partition.fetch.bytes", 1_048_576, 1, 1_000_000_000),
 ];
-
-/// A named set of values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Profile {
-    Realtime,
-    CatchUp,
-}
-
-impl Profile {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Realtime => "realtime",
-            Self::CatchUp => "catch_up",
-        }
-    }
-
-    /// What the profile says about a key.
-    fn value(self, key: &str) -> Option<i64> {
-        let (records, session_ms, interval_ms) = match self {
-            Self::Realtime => (300, 30_000, 300_000),
-            Self::CatchUp => (1000, 60_000, 600_000),
-        };
-        match key {
-            "max_poll_records" => Some(records),
-            "session_timeout_ms" => Some(session_ms),
-            "max_poll_interval_ms" => Some(interval_ms),
-            _ => None,
-        }
-    }
-}
 
 /// How many records a topic may hand out in one turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +66,7 @@ pub(super) struct Keys {
     quota: Option<Placed<Quota>>,
     reset: Option<Placed<OffsetReset>>,
     out_of_range: Option<Placed<OutOfRange>>,
+    recreated: Option<Placed<Recreated>>,
     missing: Option<Placed<MissingTopic>>,
     instance: Option<Placed<String>>,
     protocol: Option<Placed<Protocol>>,
@@ -113,15 +85,15 @@ pub(super) fn read(table: &Reader<'_>) -> Keys {
     let out_of_range =
         vec![("earliest", OutOfRange::Earliest), ("latest", OutOfRange::Latest), ("halt", OutOfRange::Halt)];
     let missing = vec![("wait", MissingTopic::Wait), ("fail", MissingTopic::Fail), ("create", MissingTopic::Create)];
-    let profiles = vec![("realtime", Profile::Realtime), ("catch_up", Profile::CatchUp)];
+    let recreated = vec![("earliest", Recreated::Earliest), ("halt", Recreated::Halt)];
     let protocols = vec![("classic", Protocol::Classic), ("consumer", Protocol::Consumer)];
-    table.optional("on_recreate", choice(vec![("earliest", ())], &["halt"]));
     Keys {
-        profile: table.optional("profile", choice(profiles, &["task", "exclusive_task", "control"])),
+        profile: table.optional("profile", choice(Profile::words(), Profile::LATER)),
         numbers: NUMBERS.each_ref().map(|n| table.optional(n.key, within(n.range.0, n.range.1))),
         quota: table.optional("max_poll_records", quota),
         reset: reset.or(alias),
         out_of_range: table.optional("on_out_of_range", choice(out_of_range, &[])),
+        recreated: table.optional("on_recreate", choice(recreated, &[])),
         missing: table.optional("missing_topic", choice(missing, &[])),
         instance: table.optional("instance_id", name),
         protocol: table.optional("protocol", choice(protocols, &[])),
@@ -150,6 +122,7 @@ pub(super) struct Tuning {
     pub(super) quota: Won<Quota>,
     pub(super) reset: Won<OffsetReset>,
     pub(super) out_of_range: Won<OutOfRange>,
+    pub(super) recreated: Won<Recreated>,
     pub(super) missing: Won<MissingTopic>,
     pub(super) instance: Won<Option<String>>,
     pub(super) protocol: Won<Protocol>,
@@ -160,14 +133,14 @@ pub(super) struct Tuning {
 pub(super) fn tune(all: &Keys, topic: Option<&Keys>) -> Tuning {
     let numbers = std::array::from_fn(|ix| {
         let key = NUMBERS[ix].key;
-        pick(all, topic, |keys| keys.numbers[ix].clone(), |profile| profile.value(key), NUMBERS[ix].default)
+        pick(all, topic, |keys| keys.numbers[ix].clone(), |profile| profile.number(key), NUMBERS[ix].default)
     });
-    let records = |profile: Profile| profile.value("max_poll_records").map(Quota::Records);
     Tuning {
         numbers,
-        quota: pick(all, topic, |keys| keys.quota.clone(), records, Quota::Records(500)),
-        reset: pick(all, topic, |keys| keys.reset.clone(), |_| None, OffsetReset::Earliest),
+        quota: pick(all, topic, |keys| keys.quota.clone(), |profile| Some(profile.quota()), Quota::Records(500)),
+        reset: pick(all, topic, |keys| keys.reset.clone(), Profile::reset, OffsetReset::Earliest),
         out_of_range: pick(all, topic, |keys| keys.out_of_range.clone(), |_| None, OutOfRange::Earliest),
+        recreated: pick(all, topic, |keys| keys.recreated.clone(), |_| None, Recreated::Earliest),
         missing: pick(all, topic, |keys| keys.missing.clone(), |_| None, MissingTopic::Wait),
         instance: pick(all, topic, |keys| some(keys.instance.clone()), |_| None, None),
         protocol: pick(all, topic, |keys| keys.protocol.clone(), |_| None, Protocol::Classic),
@@ -198,45 +171,75 @@ fn pick<T>(
 
 /// Writes down what is in force for all topics where nothing was written.
 pub(super) fn show(table: &Reader<'_>, tuning: &Tuning) {
-    let show = |key: &str, value: Value, origin: &Origin| {
-        if !origin.is_given() {
-            table.notes.show(&table.path_of(key), &value, origin);
-        }
+    for (key, value, origin, _) in unwritten(tuning) {
+        table.notes.show(&table.path_of(key), &value, origin);
+    }
+}
+
+/// Writes down what a profile of its own says about a topic.
+pub(super) fn show_profile(notes: &Notes, topic: &str, tuning: &Tuning) {
+    let topic = if is_bare(topic) { topic.to_owned() } else { format!("\"{topic}\"") };
+    for (key, value, origin, _) in unwritten(tuning).into_iter().filter(|(.., of_topic)| *of_topic) {
+        notes.show(&format!("topics.{topic}.{key}"), &value, origin);
+    }
+}
+
+/// The values in force that nobody wrote: key, value, where from, and whether the topic's own profile says so.
+fn unwritten(tuning: &Tuning) -> Vec<(&'static str, Value, &Origin, bool)> {
+    let reset = match tuning.reset.value {
+        OffsetReset::Earliest => "earliest",
+        OffsetReset::Latest => "latest",
+        OffsetReset::Error => "error",
     };
-    for (number, won) in NUMBERS.iter().zip(&tuning.numbers) {
-        show(number.key, won.value.into(), &won.origin);
-    }
+    let mut found: Vec<(&'static str, Value, &Origin, bool)> = vec![
+        ("auto_offset_reset", reset.into(), &tuning.reset.origin, tuning.reset.of_topic),
+        ("on_out_of_range", "earliest".into(), &tuning.out_of_range.origin, false),
+        ("on_recreate", "earliest".into(), &tuning.recreated.origin, false),
+        ("missing_topic", "wait".into(), &tuning.missing.origin, false),
+        ("protocol", "classic".into(), &tuning.protocol.origin, false),
+    ];
+    let numbers = NUMBERS.iter().zip(&tuning.numbers);
+    found.extend(numbers.map(|(number, won)| (number.key, won.value.into(), &won.origin, won.of_topic)));
     if let Quota::Records(records) = tuning.quota.value {
-        show("max_poll_records", records.into(), &tuning.quota.origin);
+        found.push(("max_poll_records", records.into(), &tuning.quota.origin, tuning.quota.of_topic));
     }
-    show("auto_offset_reset", "earliest".into(), &tuning.reset.origin);
-    show("on_out_of_range", "earliest".into(), &tuning.out_of_range.origin);
-    show("missing_topic", "wait".into(), &tuning.missing.origin);
-    show("protocol", "classic".into(), &tuning.protocol.origin);
-    if !table.has("on_recreate") {
-        show("on_recreate", "earliest".into(), &Origin::Default);
-    }
+    found.retain(|(_, _, origin, _)| !origin.is_given());
+    found
 }
 
 /// Warns about keys of a topic that one consumer for all topics cannot honour.
 pub(super) fn warn_inert(notes: &Notes, topic: &str, keys: &Keys) {
+    const HELP: &str = "set `multi_consumer_mode = true`, or set it in [kafka.consumer]";
     let mut inert: Vec<(&str, &Origin)> = Vec::new();
     inert.extend(NUMBERS.iter().zip(&keys.numbers).filter_map(|(n, set)| Some((n.key, &set.as_ref()?.origin))));
     inert.extend(keys.instance.iter().map(|set| ("instance_id", &set.origin)));
     inert.extend(keys.protocol.iter().map(|set| ("protocol", &set.origin)));
-    inert.extend(keys.profile.iter().map(|set| ("profile", &set.origin)));
     for (key, origin) in inert {
         let message = format!("`{key}` of {topic} has no effect: one consumer serves all topics");
-        notes.warn(origin, message, "set `multi_consumer_mode = true`, or set it in [kafka.consumer]");
+        notes.warn(origin, message, HELP);
+    }
+    if let Some(set) = &keys.profile {
+        let message = format!(
+            "`profile` of {topic} decides only how many records a turn has and where reading starts: one consumer \
+             serves all topics"
+        );
+        notes.warn(&set.origin, message, HELP);
     }
 }
 
-/// Warns about positions that would be skipped.
-pub(super) fn warn_latest(notes: &Notes, reset: &Won<OffsetReset>) {
+/// Warns about positions that would be skipped, at the place that says so or asks for the profile that does.
+pub(super) fn warn_latest(notes: &Notes, all: &Keys, topic: &Keys, reset: &Won<OffsetReset>) {
     if reset.value == OffsetReset::Latest {
-        let message = "`latest` skips what was not read yet wherever there is no committed position: at the first \
-                       start, and after a switch of `multi_consumer_mode`, which gives the groups other names";
-        notes.warn(&reset.origin, message, "use \"earliest\", or hand positions over before switching");
+        let profile = if reset.of_topic { &topic.profile } else { &all.profile };
+        let place = match (&reset.origin, profile) {
+            (Origin::Profile(_), Some(profile)) => &profile.origin,
+            (origin, _) => origin,
+        };
+        let message = "`latest` skips what was not read yet wherever there is no committed position: what is queued \
+                       before the first start, and what comes in around a switch of `multi_consumer_mode`, which \
+                       gives the groups other names";
+        let help = "set `auto_offset_reset = \"earliest\"`, or hand positions over before switching";
+        notes.warn(place, message, help);
     }
 }
 
@@ -268,6 +271,12 @@ pub(super) struct Global {
     pub(super) prefetch_mb: Placed<i64>,
     pub(super) auto_commit: Placed<bool>,
     pub(super) auto_commit_interval_ms: Placed<i64>,
+}
+
+/// Whether a topic is read as a queue of tasks of which one is in hand at a time.
+pub(super) fn is_exclusive(all: &Keys, topic: &Keys) -> bool {
+    let profile = topic.profile.as_ref().or(all.profile.as_ref());
+    profile.is_some_and(|profile| profile.value == Profile::ExclusiveTask)
 }
 
 /// Reads the keys that only `[kafka.consumer]` has. The group id is required where the service is to connect.

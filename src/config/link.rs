@@ -10,10 +10,13 @@ use quorate_core::plan::{self, InputPlan, Limits, ModulePlan, Plan, Source, Stat
 
 use super::Purpose;
 use super::dependencies::{Dependencies, Upstream};
-use super::modules::{Dependency, Input, Module, Trigger};
+use super::modules::{Dependency, Input, Module};
 use super::problem::Origin;
+use super::queue;
 use super::reader::{Notes, Placed, listed, nearest};
+use super::settings::QuarantineSettings;
 use super::topics::Topic;
+use super::trigger::Trigger;
 
 /// The version of a module that the registry does not know.
 const UNKNOWN_VERSION: &str = "1";
@@ -27,7 +30,7 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    fn topic(&self, name: &str) -> Option<&'a Topic> {
+    pub(super) fn topic(&self, name: &str) -> Option<&'a Topic> {
         self.topics.iter().find(|topic| topic.name() == name)
     }
 
@@ -44,6 +47,7 @@ pub(super) fn check<'a>(notes: &Notes, names: &Names<'a>) -> Vec<&'a Topic> {
         check_topics(notes, names, module);
         check_dependencies(notes, names, module);
         check_trigger(notes, names, module);
+        queue::check(notes, names, module);
     }
     let enabled = || names.modules.iter().filter(|module| module.enabled);
     if enabled().next().is_none() {
@@ -161,8 +165,8 @@ fn check_age(notes: &Notes, input: &str, max_age: Option<&Placed<i64>>, (key, ca
 }
 
 fn check_trigger(notes: &Notes, names: &Names<'_>, module: &Module) {
-    let Trigger::Changes { on: Some(on), .. } = &module.trigger else { return };
-    for Placed { value, origin } in on.iter().filter(|on| !module.input_names().any(|input| input == on.value)) {
+    let on = module.trigger.named().iter();
+    for Placed { value, origin } in on.filter(|on| !module.input_names().any(|input| input == on.value)) {
         let upstreams = || module.depends_on.iter().map(|dependency| dependency.module.value.as_str());
         let published = upstreams().find(|upstream| names.dependencies.output_topic(upstream) == *value);
         let help = match published.or_else(|| nearest(value, module.input_names())) {
@@ -183,7 +187,7 @@ pub(super) fn plan(
 ) -> Plan {
     let planner = Planner { names, topics, modules };
     Plan {
-        topics: topics.iter().map(|topic| topic.plan.clone()).collect(),
+        topics: topics.iter().map(|topic| queue::keeping_keys(&topic.plan, modules)).collect(),
         modules: modules.iter().map(|module| planner.module(module)).collect(),
         limits,
         stations,
@@ -208,12 +212,13 @@ impl Planner<'_> {
             let mut inputs = requires.iter().chain(&optional);
             inputs.find(|input| &*input.name == name).map(|input| input.source)
         };
+        let sources = |on: &[Placed<String>]| on.iter().filter_map(|name| source(&name.value)).collect();
         let trigger = match &module.trigger {
             Trigger::Every(interval_ms) => plan::Trigger::Every { interval_ms: *interval_ms },
-            Trigger::Changes { on, min_interval_ms } => plan::Trigger::Changes {
-                on: on.as_ref().map(|on| on.iter().filter_map(|name| source(&name.value)).collect()),
-                min_interval_ms: *min_interval_ms,
-            },
+            Trigger::Each { on } => plan::Trigger::Each { on: sources(on) },
+            Trigger::Changes { on, min_interval_ms } => {
+                plan::Trigger::Changes { on: on.as_deref().map(sources), min_interval_ms: *min_interval_ms }
+            }
         };
         ModulePlan {
             name: Arc::from(module.name.as_str()),
@@ -222,8 +227,9 @@ impl Planner<'_> {
             requires,
             optional,
             incomplete: module.incomplete,
-            run_ms: millis(module.retry.longest(module.timeout)),
-            call_ms: millis(module.timeout),
+            run_ms: millis(module.failure.longest()),
+            call_ms: millis(module.failure.timeout),
+            quarantine: module.failure.quarantine.map(quarantine),
         }
     }
 
@@ -260,4 +266,9 @@ fn millis(duration: Duration) -> i64 {
 fn version<'p>(module: &str, purpose: &Purpose<'p>) -> &'p str {
     let known = purpose.known_modules.iter().find(|(name, _)| *name == module);
     known.map_or(UNKNOWN_VERSION, |(_, version)| version)
+}
+
+fn quarantine(settings: QuarantineSettings) -> plan::QuarantinePlan {
+    let QuarantineSettings { after, pause, max_pause } = settings;
+    plan::QuarantinePlan { after, pause_ms: millis(pause), max_pause_ms: millis(max_pause) }
 }

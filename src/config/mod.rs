@@ -6,6 +6,7 @@
 mod consumer;
 mod dependencies;
 mod effective;
+mod failure;
 mod groups;
 mod link;
 mod modules;
@@ -13,6 +14,8 @@ mod native;
 mod overlay;
 mod problem;
 mod producer;
+mod profile;
+mod queue;
 mod raw;
 mod reader;
 mod render;
@@ -23,7 +26,9 @@ mod secret;
 mod security;
 mod service;
 mod settings;
+mod state;
 mod topics;
+mod trigger;
 mod window;
 
 use std::path::PathBuf;
@@ -34,8 +39,9 @@ pub use problem::{Origin, Problem, Report, Severity};
 pub use render::Look;
 pub use scalar::parse_duration;
 pub use settings::{
-    ConsumerMode, ConsumerSettings, LogFormat, MissingTopic, ModuleSettings, OffsetReset, OutOfRange, Properties,
-    Provision, Rehydrate, Retry, ServiceSettings, Settings, TopicSettings,
+    BreakerSettings, CallbackSettings, ConsumerMode, ConsumerSettings, FailureSettings, LogFormat, MissingTopic,
+    ModuleSettings, OffsetReset, OnFailure, OnceSettings, OutOfRange, Properties, Provision, QuarantineSettings,
+    Recreated, Rehydrate, Retry, ServiceSettings, Settings, StateMode, StateSettings, TopicSettings, Undecodable,
 };
 
 use problem::Listing;

@@ -1,17 +1,15 @@
-//! `[modules.NAME]`: what a module needs, what makes it due, how it is run.
+//! `[modules.NAME]`: what a module needs, and, from the files beside this one, what makes it due and how it is run.
 //! Names of topics and of other modules stay names here; [`super::link`] finds out whether they exist.
-
-use std::time::Duration;
 
 use quorate_core::plan::{IncompletePlan, Then};
 
+use super::failure::{self, Failure};
 use super::problem::Origin;
+use super::queue::{self, Queue};
 use super::raw::{Node, Value};
 use super::reader::{Placed, Reader};
-use super::scalar::{
-    choice, count, duration, duration_ms, flag, list, name, positive, positive_ms, topic_name, within,
-};
-use super::settings::Retry;
+use super::scalar::{choice, count, duration_ms, flag, name, positive_ms, topic_name};
+use super::trigger::{self, Trigger};
 
 /// What the name of a topic of results begins with unless the module says otherwise.
 pub(super) const OUTPUT_PREFIX: &str = "MODULE-OUTPUT-";
@@ -31,15 +29,6 @@ pub(super) struct Dependency {
     pub(super) optional: bool,
 }
 
-/// What makes a module due, by the names of its inputs.
-#[derive(Clone, Debug)]
-pub(super) enum Trigger {
-    /// Changes of the inputs named, or of any.
-    Changes { on: Option<Vec<Placed<String>>>, min_interval_ms: i64 },
-    /// Time, in milliseconds.
-    Every(i64),
-}
-
 /// A module as declared, whether or not it is enabled.
 pub(super) struct Module {
     pub(super) name: String,
@@ -50,9 +39,9 @@ pub(super) struct Module {
     pub(super) depends_on: Vec<Dependency>,
     pub(super) trigger: Trigger,
     pub(super) incomplete: IncompletePlan,
-    pub(super) timeout: Duration,
-    pub(super) retry: Retry,
-    pub(super) concurrency: usize,
+    pub(super) queue: Queue,
+    pub(super) failure: Failure,
+    pub(super) concurrency: Placed<usize>,
     pub(super) output_topic: Placed<String>,
 }
 
@@ -76,10 +65,7 @@ pub(super) fn read(tables: &Reader<'_>) -> Vec<Module> {
 
 fn one(name: &str, table: Reader<'_>) -> Module {
     let output = default_output_topic(name);
-    if let Some(entry) = table.entry("max_pending") {
-        table.notes.unavailable(&entry.key, "`max_pending`", "remove it");
-    }
-    table.or("on_failure", "retry_then_dead_letter", choice(vec![("retry_then_dead_letter", ())], &["commit", "halt"]));
+    let trigger = trigger::read(&table);
     let module = Module {
         name: name.to_owned(),
         origin: table.origin.clone(),
@@ -87,11 +73,11 @@ fn one(name: &str, table: Reader<'_>) -> Module {
         requires: each(&table, "requires", A_TOPIC, input),
         optional: each(&table, "optional", A_TOPIC, input),
         depends_on: each(&table, "depends_on", A_MODULE, dependency),
-        trigger: trigger(&table),
+        queue: queue::read(&table, name, &trigger),
+        trigger,
         incomplete: incomplete(&table),
-        timeout: table.or("timeout", "30s", positive).value,
-        retry: retry(&table),
-        concurrency: table.or("concurrency", 8, count).value,
+        failure: failure::read(&table),
+        concurrency: table.or("concurrency", 8, count),
         output_topic: table.or("output_topic", output.as_str(), topic_name),
     };
     table.finish();
@@ -177,40 +163,6 @@ fn dependency(written: Written<'_>, help: &str) -> Option<Dependency> {
     Some(Dependency { module: module?, max_age, optional })
 }
 
-fn trigger(module: &Reader<'_>) -> Trigger {
-    let table = module.table("trigger");
-    let each = table.entry("each");
-    if let Some(entry) = each {
-        let help = "use `{ on = [\"INPUT\"] }` or `{ every = \"15m\" }`";
-        table.notes.unavailable(&entry.key, "trigger `each`", help);
-    }
-    let every = table.optional("every", positive_ms);
-    let placed = |node: &Node| name(node).map(|value| Placed { value, origin: node.origin.clone() });
-    let on = table.optional("on", list(placed));
-    let min_interval = table.optional("min_interval", duration_ms);
-    if let Some(on) = on.as_ref().filter(|on| on.value.is_empty() && each.is_none()) {
-        let help = "name inputs, or leave `on` out: then any input makes it due";
-        table.notes.error(&on.origin, "a trigger without inputs never makes a module due", help);
-    }
-    if table.has("every") {
-        for key in ["on", "min_interval"] {
-            if let Some(entry) = table.entry(key) {
-                let message = format!("`every` and `{key}` exclude each other");
-                let help = "time makes a module due, or changes of its inputs do: keep one";
-                table.notes.error(&entry.key, message, help);
-            }
-        }
-    }
-    table.finish();
-    match every {
-        Some(every) => Trigger::Every(every.value),
-        None => Trigger::Changes {
-            on: on.map(|on| on.value),
-            min_interval_ms: min_interval.map_or(0, |interval| interval.value),
-        },
-    }
-}
-
 fn incomplete(module: &Reader<'_>) -> IncompletePlan {
     let table = module.table("incomplete");
     let policies =
@@ -223,18 +175,4 @@ fn incomplete(module: &Reader<'_>) -> IncompletePlan {
     }
     table.finish();
     IncompletePlan { after_ms: after.map(|after| after.value), then: then.value }
-}
-
-fn retry(table: &Reader<'_>) -> Retry {
-    let table = table.table("retry");
-    let attempts = table.or("attempts", 3, within(1, 1000));
-    let backoff = table.or("backoff", "1s", duration);
-    let max_backoff = table.or("max_backoff", "30s", duration);
-    if backoff.value > max_backoff.value {
-        let help = "lengthen `max_backoff` or shorten `backoff`";
-        table.notes.error(&backoff.origin, "`backoff` is longer than `max_backoff`", help);
-    }
-    table.finish();
-    let attempts = u32::try_from(attempts.value).unwrap_or(u32::MAX);
-    Retry { attempts, backoff: backoff.value, max_backoff: max_backoff.value }
 }

@@ -181,6 +181,21 @@ impl<'a> Reader<'a> {
         found.unwrap_or_else(empty)
     }
 
+    /// The table under a key that `false` switches off: none then; an empty one when it is absent or `true`.
+    pub(super) fn switchable(&self, key: &'static str) -> Option<Self> {
+        let Some(entry) = self.entry(key) else { return Some(self.table(key)) };
+        let Node { value, origin, .. } = &entry.node;
+        match value {
+            Value::Table(_) => return Some(self.table(key)),
+            Value::Bool(_) => self.notes.show(&self.path_of(key), value, origin),
+            other => {
+                let message = format!("`{}` must be a table or `false`, not {}", self.path_of(key), other.kind());
+                self.notes.error(origin, message, "`false` switches it off");
+            }
+        }
+        (!matches!(value, Value::Bool(false))).then(|| self.unwritten(key, origin.clone()))
+    }
+
     /// A value that may be absent. One that is not understood becomes a problem and counts as absent.
     pub(super) fn optional<T>(&self, key: &'static str, parse: impl Fn(&Node) -> Parsed<T>) -> Option<Placed<T>> {
         let entry = self.entry(key)?;

@@ -20,7 +20,7 @@ use super::settings::{
     ConsumerMode, ConsumerSettings, MissingTopic, ModuleSettings, ServiceSettings, Settings, TopicSettings,
 };
 use super::topics::{self, Topic};
-use super::{Purpose, groups, producer, security, service};
+use super::{Purpose, groups, producer, queue, security, service, state};
 
 /// What all lanes together may hold.
 const LANE_BYTES: usize = 256 << 20;
@@ -47,6 +47,7 @@ pub(super) fn resolve(notes: &Notes, tree: &Table, vault: &Vault<'_>, purpose: &
     let bounds = (service::limits(&root), service::stations(&root));
     let log_format = service::log(&root);
     let dead_letter = service::dead_letter(&root, &kafka.group);
+    let state = state::read(&root);
     service::inactive(&root, vault);
     let modules = modules::read(&root.table("modules"));
     let dependencies = Dependencies::new(&modules, purpose.calls_modules);
@@ -63,9 +64,16 @@ pub(super) fn resolve(notes: &Notes, tree: &Table, vault: &Vault<'_>, purpose: &
         declared.iter().for_each(|topic| consumer::warn_inert(notes, topic.name(), &topic.keys));
     }
     let tunings: Vec<Tuning> = consumed.iter().map(|t| consumer::tune(&kafka.keys, Some(&t.keys))).collect();
-    tunings.iter().for_each(|tuning| consumer::warn_latest(notes, &tuning.reset));
-    consumed.iter().zip(&tunings).for_each(|(topic, tuning)| check_creation(notes, topic, tuning));
+    for (topic, tuning) in consumed.iter().zip(&tunings) {
+        consumer::warn_latest(notes, &kafka.keys, &topic.keys, &tuning.reset);
+        check_creation(notes, topic, tuning);
+        if mode == ConsumerMode::Multi {
+            consumer::show_profile(notes, topic.name(), tuning);
+        }
+    }
     check_groups(notes, mode, &kafka.group, &consumed);
+    let exclusive = consumed.iter().filter(|topic| consumer::is_exclusive(&kafka.keys, &topic.keys));
+    queue::advise(notes, &enabled, &exclusive.map(|topic| topic.name()).collect::<Vec<_>>());
     consumer::advise_mode(notes, &kafka.global.multi, consumed.len());
 
     let common = Common { notes, base: &kafka.group, settings: &kafka.shared, given: &kafka.given };
@@ -87,6 +95,7 @@ pub(super) fn resolve(notes: &Notes, tree: &Table, vault: &Vault<'_>, purpose: &
         producer: producer.properties(),
         client: client.properties(),
         modules: enabled.iter().map(|module| module_settings(module)).collect(),
+        state,
         service: ServiceSettings {
             startup_timeout: kafka.startup_timeout,
             drain_timeout: process.drain_timeout,
@@ -256,6 +265,8 @@ fn topic_settings(topic: &Topic, tuning: &Tuning, consumed: usize) -> TopicSetti
         quota: tuning.quota.value.records(consumed),
         auto_offset_reset: tuning.reset.value,
         on_out_of_range: tuning.out_of_range.value,
+        on_recreate: tuning.recreated.value,
+        on_failure: topic.on_failure,
         rehydrate: topic.rehydrate,
         missing_topic: tuning.missing.value,
         expect_ms: topic.expect_ms,
@@ -264,11 +275,19 @@ fn topic_settings(topic: &Topic, tuning: &Tuning, consumed: usize) -> TopicSetti
 }
 
 fn module_settings(module: &Module) -> ModuleSettings {
+    let Module { failure, queue, .. } = module;
     ModuleSettings {
         name: Arc::from(module.name.as_str()),
-        timeout: module.timeout,
-        retry: module.retry,
-        concurrency: module.concurrency,
+        timeout: failure.timeout,
+        retry: failure.retry,
+        concurrency: module.concurrency.value,
         output_topic: module.output_topic.value.clone(),
+        on_failure: failure.on_failure,
+        deadline: failure.deadline,
+        breaker: failure.breaker,
+        quarantine: failure.quarantine,
+        failure: failure.told.clone(),
+        once: queue.once.clone(),
+        max_pending: queue.max_pending,
     }
 }

@@ -19,6 +19,12 @@ pub(super) fn is_secret(key: &str) -> bool {
         || [("password", 2), ("token", 1), ("secret", 1)].into_iter().any(resembles)
 }
 
+/// Whether an address says who asks, as `http://user:password@host` does.
+pub(super) fn holds_login(address: &str) -> bool {
+    let rest = address.split_once("://").map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    rest.is_some_and(|authority| authority.contains('@'))
+}
+
 /// The text of a file with each secret replaced by asterisks, so that spans still fit. Works on what was parsed and,
 /// because a broken file is shown as well, on every line that looks like `secret = …`.
 pub(super) fn blot(text: &str, table: &Table) -> String {
@@ -52,8 +58,9 @@ fn node(node_: &Node, hidden: bool, spans: &mut Vec<Range<usize>>) {
     match &node_.value {
         Value::Table(table) => collect(table, hidden, spans),
         Value::List(items) => items.iter().for_each(|item| node(item, hidden, spans)),
-        _ => {
-            if let (true, Origin::File(span)) = (hidden, &node_.origin) {
+        value => {
+            let login = matches!(value, Value::Text(text) if holds_login(text));
+            if let (true, Origin::File(span)) = (hidden || login, &node_.origin) {
                 spans.push(span.clone());
             }
         }

@@ -1,13 +1,13 @@
 //! The tables that concern the process as a whole: `[service]`, `[limits]`, `[stations]`, `[log]`, and those that are
-//! accepted although nothing is done with them yet: `[state]`, `[http]`, `[control]`.
+//! accepted although nothing is done with them: `[http]`, `[control]`.
 
 use std::time::Duration;
 
 use quorate_core::plan::{Limits, StationLimits};
 
-use super::raw::Node;
+use super::raw::{Node, Value};
 use super::reader::{Misfit, Parsed, Placed, Reader};
-use super::scalar::{bytes, choice, count, name, positive, topic_name};
+use super::scalar::{bytes, choice, count, name, positive, positive_ms, topic_name};
 use super::secret::Vault;
 use super::settings::LogFormat;
 
@@ -54,19 +54,24 @@ fn depth(node: &Node) -> Parsed<usize> {
 
 pub(super) fn stations(root: &Reader<'_>) -> StationLimits {
     let table = root.table("stations");
-    if let Some(entry) = table.entry("forget_after") {
-        table.notes.unavailable(
-            &entry.key,
-            "`stations.forget_after`",
-            "remove it: stations are kept until the process ends",
-        );
-    }
     let limits = StationLimits {
         max: table.or("max", 1_000_000, count).value,
         new_per_minute: table.or("new_per_minute", 100_000, count).value,
+        forget_after_ms: table.or("forget_after", "400d", forgetting).value,
     };
     table.finish();
     limits
+}
+
+/// `forget_after`: a duration, or `never` for none.
+fn forgetting(node: &Node) -> Parsed<Option<i64>> {
+    match &node.value {
+        Value::Text(text) if text == "never" => Ok(None),
+        _ => positive_ms(node).map(Some).map_err(|misfits| {
+            let help = |misfit: Misfit| misfit.help("write how long, e.g. \"400d\", or \"never\"");
+            misfits.into_iter().map(help).collect()
+        }),
+    }
 }
 
 pub(super) fn log(root: &Reader<'_>) -> LogFormat {
@@ -92,10 +97,6 @@ pub(super) fn dead_letter(root: &Reader<'_>, group: &str) -> Placed<String> {
 
 /// Checks the tables that are not active in this version.
 pub(super) fn inactive(root: &Reader<'_>, vault: &Vault<'_>) {
-    let state = root.table("state");
-    state.optional("mode", choice(vec![("local", ()), ("sharded", ())], &[]));
-    state.optional("dir", name);
-    state.optional("delivery", choice(vec![("at_least_once", ()), ("exactly_once", ())], &[]));
     let http = root.table("http");
     http.optional("listen", name);
     if let Some(entry) = http.entry("token") {
@@ -104,11 +105,7 @@ pub(super) fn inactive(root: &Reader<'_>, vault: &Vault<'_>) {
     }
     let control = root.table("control");
     control.optional("topic", topic_name);
-    for (table, effect) in [
-        (state, "nothing is stored: after a start, state is read again from the topics"),
-        (http, "nothing is served"),
-        (control, "no commands are read"),
-    ] {
+    for (table, effect) in [(http, "nothing is served"), (control, "no commands are read")] {
         if table.is_present() {
             let message = format!("[{}] is not active in this version", table.name());
             table.notes.warn(&table.origin, message, effect);

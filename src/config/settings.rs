@@ -1,13 +1,21 @@
 //! The resolved configuration: what every key means after defaults, profiles, overrides and secrets.
 //! Plain data; the composition root hands each room its part.
 
+mod module;
+
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_core::ident::TopicId;
 use quorate_core::plan::Plan;
+
+pub use module::{
+    BreakerSettings, CallbackSettings, FailureSettings, ModuleSettings, OnFailure, OnceSettings, QuarantineSettings,
+    Retry,
+};
 
 /// Everything a run of the service needs to know.
 #[derive(Clone, Debug)]
@@ -28,6 +36,8 @@ pub struct Settings {
     pub client: Properties,
     /// Per-module settings, in the order of `plan.modules`.
     pub modules: Vec<ModuleSettings>,
+    /// Where state is kept between two lives of the process.
+    pub state: StateSettings,
     /// The `[service]` table and the like.
     pub service: ServiceSettings,
     /// Where dead letters go.
@@ -90,6 +100,10 @@ pub struct TopicSettings {
     pub auto_offset_reset: OffsetReset,
     /// What to do when the position no longer exists.
     pub on_out_of_range: OutOfRange,
+    /// What to do when the topic was deleted and created again.
+    pub on_recreate: Recreated,
+    /// What becomes of a record that cannot be decoded.
+    pub on_failure: Undecodable,
     /// What is read again at a start without state.
     pub rehydrate: Rehydrate,
     /// What to do while the topic does not exist.
@@ -119,6 +133,24 @@ pub enum OutOfRange {
     /// Go on at the end.
     Latest,
     /// Stop the topic.
+    Halt,
+}
+
+/// What to do when a topic was deleted and created again, so that positions of its former life mean nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recreated {
+    /// Go on at the first record there is.
+    Earliest,
+    /// Stop the topic.
+    Halt,
+}
+
+/// What becomes of a record that cannot be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undecodable {
+    /// It is a dead letter, and reading goes on.
+    DeadLetter,
+    /// The topic's lane stops at it, with a message; other topics go on.
     Halt,
 }
 
@@ -158,46 +190,22 @@ pub struct Provision {
     pub config: BTreeMap<String, String>,
 }
 
-/// How one module is run.
-#[derive(Clone, Debug)]
-pub struct ModuleSettings {
-    /// Its name, as in the plan.
-    pub name: Arc<str>,
-    /// The longest one call may take.
-    pub timeout: Duration,
-    /// Attempts and the pauses between them.
-    pub retry: Retry,
-    /// Calls at the same time.
-    pub concurrency: usize,
-    /// Where its results go.
-    pub output_topic: String,
+/// Where state is kept between two lives of the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateSettings {
+    /// On disk, or not at all.
+    pub mode: StateMode,
+    /// The folder of the store, relative to the working directory. Without meaning in [`StateMode::Memory`].
+    pub dir: PathBuf,
 }
 
-/// Attempts and the pauses between them.
+/// Where state is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// Calls at the most, the first included.
-    pub attempts: u32,
-    /// Pause before the second call; doubles with each further one.
-    pub backoff: Duration,
-    /// The longest pause.
-    pub max_backoff: Duration,
-}
-
-impl Retry {
-    /// The longest that all calls of one input and the pauses between them may take.
-    #[must_use]
-    pub fn longest(&self, timeout: Duration) -> Duration {
-        let pauses = (1..self.attempts).map(|attempt| self.pause(attempt));
-        pauses.fold(timeout.saturating_mul(self.attempts), Duration::saturating_add)
-    }
-
-    /// The longest pause after the call numbered `attempt`, counted from 1.
-    #[must_use]
-    pub fn pause(&self, attempt: u32) -> Duration {
-        let doublings = attempt.saturating_sub(1).min(31);
-        self.backoff.saturating_mul(1 << doublings).min(self.max_backoff)
-    }
+pub enum StateMode {
+    /// In an embedded store on this machine, which holds the positions as well.
+    Local,
+    /// In memory alone: the group's positions are the truth, and state is read again at each start.
+    Memory,
 }
 
 /// The `[service]` table, and what else concerns the process as a whole.

@@ -15,7 +15,7 @@ use super::scalar::{
     bytes, check_topic_name, choice, duration_ms, list, name, one_or_many, pointer, positive_ms, records_pointer,
     within,
 };
-use super::settings::{Provision, Rehydrate};
+use super::settings::{Provision, Rehydrate, Undecodable};
 use super::window::{self, Window};
 
 /// A topic as declared, whether or not it is consumed; or one that nobody declared and a module depends on.
@@ -25,6 +25,7 @@ pub(super) struct Topic {
     pub(super) plan: TopicPlan,
     pub(super) origin: Origin,
     pub(super) keys: Keys,
+    pub(super) on_failure: Undecodable,
     pub(super) rehydrate: Rehydrate,
     pub(super) expect_ms: Option<i64>,
     pub(super) provision: Option<Provision>,
@@ -67,6 +68,8 @@ fn one(name: &str, table: Reader<'_>, records: Records) -> Topic {
         window: window.plan.clone(),
         expect_ms,
     };
+    let failures = vec![("dead_letter", Undecodable::DeadLetter), ("halt", Undecodable::Halt)];
+    let on_failure = table.or("on_failure", "dead_letter", choice(failures, &[])).value;
     let rehydrate = rehydrate(&table, &window);
     check_cadence(notes, name, expect.as_ref(), &window);
     if let Some(created) = &provision {
@@ -76,7 +79,7 @@ fn one(name: &str, table: Reader<'_>, records: Records) -> Topic {
     let (declared, origin) = (table.is_present(), table.origin.clone());
     table.finish_with(|key| foreign::advice(key, "kafka.consumer"));
     let (provision, message_bytes) = provision.map_or((None, None), |p| (Some(p.settings), p.message_bytes));
-    Topic { declared, plan, origin, keys, rehydrate, expect_ms, provision, message_bytes }
+    Topic { declared, plan, origin, keys, on_failure, rehydrate, expect_ms, provision, message_bytes }
 }
 
 /// What becomes of a topic's records.

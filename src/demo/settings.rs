@@ -15,10 +15,13 @@ const NAME: &str = "config.toml";
 
 /// Values laid over the documented ones.
 ///
+/// A demo leaves nothing behind, so it keeps no state on disk.
+///
 /// The mock cluster answers a fetch only after `fetch_max_wait_ms`, and its classic groups wait for the session
 /// time-out at every change. A minute is an hour of the fleet, so what depends on the forecast follows each. `probe` is switched on so that all thirteen topics are consumed; devices that speak often
 /// make it due, every other second at most. It is not the module of interest, so it may take one thread.
 const OVERLAY: &[&str] = &[
+    "state.mode=memory",
     "kafka.consumer.group_id=quorate-demo",
     "kafka.consumer.session_timeout_ms=6000",
     "kafka.consumer.heartbeat_interval_ms=1000",

@@ -1,54 +1,86 @@
-//! From cuts to commits: waits for what each shard still owes at a cut, and asks the consumers to commit what is
-//! settled. The only edge of the pipeline that runs back.
+//! From cuts to commits. Without a store a position may be committed once nothing before it is owed; with one, once it
+//! is durable together with the state behind it and everything still owed. The only edge of the pipeline that runs back.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use quorate_core::ident::{Epoch, NextOffset, Partition, TopicId};
+use quorate_core::plan::Plan;
 use quorate_core::progress::Cut;
-use tokio::sync::{mpsc, oneshot};
+use quorate_core::shard::Changes;
+use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::broken::Broken;
+use super::ceilings::lowered;
 use super::dead_letters::DeadLetterSender;
+use super::durable::{Flush, Standings, StateStore, StoreError, StoredPosition};
 use super::gauges::Unsettled;
 use super::ports::{Commit, Consumers};
+use super::shard_task::ToShard;
+use crate::fault::kill_point;
 
 /// Cuts that may wait for their shards.
-pub(super) const QUEUE: usize = 4;
+pub(super) const QUEUE: usize = 1;
 
 /// A consistent cut through the pipeline.
 pub(super) struct Checkpoint {
     /// Where every partition stood.
     pub(super) positions: Vec<Cut>,
-    /// What each shard owes behind those positions.
-    pub(super) owed: Vec<oneshot::Receiver<Unsettled>>,
+    /// What each shard says of that moment.
+    pub(super) shards: Vec<oneshot::Receiver<ShardCut>>,
+    /// Nothing is applied after it.
+    pub(super) last: bool,
     /// Who else wants to know, if anybody.
     pub(super) reply: Option<oneshot::Sender<Vec<Commit>>>,
+}
+
+/// One shard at a cut.
+#[derive(Debug, Default)]
+pub(super) struct ShardCut {
+    /// What it owes.
+    pub(super) unsettled: Unsettled,
+    /// What changed since the cut before; only where state is kept.
+    pub(super) changes: Changes,
+}
+
+/// Where state is kept.
+#[derive(Clone)]
+pub(super) struct Keeping {
+    pub(super) plan: Arc<Plan>,
+    pub(super) store: Arc<dyn StateStore>,
+    pub(super) standings: Arc<Standings>,
+    pub(super) shards: Vec<mpsc::Sender<ToShard>>,
+    pub(super) wake: Arc<Notify>,
 }
 
 pub(super) struct Settler {
     pub(super) inbox: mpsc::Receiver<Checkpoint>,
     pub(super) consumers: Arc<dyn Consumers>,
     pub(super) dead: DeadLetterSender,
+    pub(super) keeping: Option<Keeping>,
+    pub(super) broken: Broken,
     pub(super) committed: HashMap<(TopicId, Partition), (Epoch, NextOffset)>,
 }
 
 impl Settler {
-    /// Runs until the router is gone.
+    /// Runs until the router is gone, or the store fails.
     pub(super) async fn run(mut self) {
-        while let Some(Checkpoint { positions, owed, reply }) = self.inbox.recv().await {
-            let Some(mut oldest) = oldest(owed).await else { continue };
+        while let Some(checkpoint) = self.inbox.recv().await {
+            let Checkpoint { positions, shards, last, reply } = checkpoint;
+            let Some(cuts) = collect(shards).await else { continue };
             // Asked only now: a shard hands over what it gives up while it takes readings in.
-            let Some(dead) = self.dead.unacknowledged().await else { continue };
-            merge(&mut oldest, dead);
-            let settled = positions.iter().filter_map(|cut| {
-                let next = cut.committable(oldest.get(&(cut.topic, cut.partition)).copied())?;
-                Some(Commit { topic: cut.topic, partition: cut.partition, epoch: cut.epoch, next })
-            });
-            let settled: Vec<Commit> = settled.collect();
+            let settled = match &self.keeping {
+                None => self.settled(&positions, cuts).await,
+                Some(keeping) => match self.keep(keeping, &positions, cuts, last).await {
+                    Ok(settled) => settled,
+                    Err(error) => return self.broken.report(error),
+                },
+            };
             let news: Vec<Commit> = settled.iter().filter(|commit| self.is_news(commit)).copied().collect();
             for commit in &news {
                 self.committed.insert((commit.topic, commit.partition), (commit.epoch, commit.next));
             }
+            kill_point("before_group_commit");
             if !news.is_empty() {
                 self.consumers.commit(&news);
             }
@@ -58,19 +90,83 @@ impl Settler {
         }
     }
 
+    /// What may be committed where nothing outlives the process but what is committed.
+    async fn settled(&self, positions: &[Cut], cuts: Vec<ShardCut>) -> Vec<Commit> {
+        let Some(letters) = self.dead.cut().await else { return Vec::new() };
+        let mut oldest = letters.unsettled;
+        cuts.into_iter().for_each(|cut| merge(&mut oldest, cut.unsettled));
+        let owed = |cut: &Cut| oldest.get(&(cut.topic, cut.partition)).copied();
+        commits(positions, |cut| cut.committable(owed(cut)))
+    }
+
+    /// Writes everything that changed, and says what may be committed on that account.
+    async fn keep(
+        &self,
+        keeping: &Keeping,
+        positions: &[Cut],
+        cuts: Vec<ShardCut>,
+        last: bool,
+    ) -> Result<Vec<Commit>, StoreError> {
+        let Some(letters) = self.dead.cut().await else { return Ok(Vec::new()) };
+        let stored: Vec<StoredPosition> = positions.iter().map(|cut| keeping.position(cut)).collect();
+        let changes = cuts.into_iter().map(|cut| cut.changes).collect();
+        let (letters, settled_letters) = (letters.added, letters.settled);
+        let flush = Flush { changes, positions: stored.clone(), letters, settled_letters };
+        kill_point("before_flush");
+        keeping.store.flush(flush).await?;
+        kill_point("after_flush");
+        if last {
+            keeping.store.raise(lowered(&keeping.plan, positions)).await?;
+        }
+        keeping.standings.flushed(stored);
+        for shard in &keeping.shards {
+            drop(shard.send(ToShard::Flushed).await);
+        }
+        keeping.wake.notify_one();
+        Ok(commits(positions, |cut| cut.committable(None)))
+    }
+
     fn is_news(&self, commit: &Commit) -> bool {
         let before = self.committed.get(&(commit.topic, commit.partition));
         before.is_none_or(|&(epoch, next)| epoch != commit.epoch || next < commit.next)
     }
 }
 
-/// The lowest offset anybody still owes, per partition; none when somebody is gone, and with them what they knew.
-async fn oldest(owed: Vec<oneshot::Receiver<Unsettled>>) -> Option<Unsettled> {
-    let mut oldest = Unsettled::new();
-    for unsettled in owed {
-        merge(&mut oldest, unsettled.await.ok()?);
+impl Keeping {
+    fn position(&self, cut: &Cut) -> StoredPosition {
+        StoredPosition {
+            topic: Arc::clone(&self.plan.topic(cut.topic).name),
+            partition: cut.partition,
+            incarnation: cut.incarnation,
+            topic_id: cut.topic_id,
+            next: cut.position,
+            live_from: cut.live_from,
+        }
     }
-    Some(oldest)
+
+    /// What is durable of these partitions at this moment.
+    pub(super) fn durable(&self, positions: &[Cut]) -> Vec<Commit> {
+        commits(positions, |cut| {
+            let standing = self.standings.of(&self.plan.topic(cut.topic).name, cut.partition)?.position;
+            let is_ours = standing.incarnation == cut.incarnation && standing.next >= cut.live_from;
+            is_ours.then_some(standing.next.min(cut.position))
+        })
+    }
+}
+
+fn commits(positions: &[Cut], next: impl Fn(&Cut) -> Option<NextOffset>) -> Vec<Commit> {
+    let commit =
+        |cut: &Cut| Some(Commit { topic: cut.topic, partition: cut.partition, epoch: cut.epoch, next: next(cut)? });
+    positions.iter().filter_map(commit).collect()
+}
+
+/// What all shards say; none when somebody is gone, and with them what they knew.
+async fn collect(shards: Vec<oneshot::Receiver<ShardCut>>) -> Option<Vec<ShardCut>> {
+    let mut cuts = Vec::with_capacity(shards.len());
+    for cut in shards {
+        cuts.push(cut.await.ok()?);
+    }
+    Some(cuts)
 }
 
 fn merge(oldest: &mut Unsettled, more: Unsettled) {

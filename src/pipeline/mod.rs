@@ -3,6 +3,8 @@
 //! Data flows one way: lane → `router` → shard → run → publisher. The one edge back is from a cut to a commit.
 
 mod alarms;
+mod broken;
+mod ceilings;
 mod checkpoint;
 mod counts;
 mod dead_letters;
@@ -22,20 +24,23 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use quorate_core::decode::Decoder;
 use quorate_core::fairness::Rounds;
-use quorate_core::ident::ModuleId;
+use quorate_core::ident::{ModuleId, Station};
 use quorate_core::plan::Plan;
 use quorate_core::progress::Progress;
 use quorate_core::provenance::{shard_of, station_hash};
-use quorate_core::shard::{Explanation, Shard};
+use quorate_core::shard::{Changes, Explanation, Place, Shard};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use alarms::AlarmLog;
-use checkpoint::{Checkpoint, Settler};
+use broken::Broken;
+use checkpoint::{Checkpoint, Keeping, Settler};
 pub use counts::{Counts, Tally};
+use dead_letters::Outbox;
+use durable::{Standings, StateStore, StoreError, StoredLetter};
 use lane::{LaneSender, lane};
 use ports::{Clock, Commit, Consumers, Executor, Publisher};
 pub use router::MAX_UNSETTLED;
-use router::{Lane, Router, ToRouter};
+use router::{Dirt, Lane, Router, ToRouter};
 pub use runs::RunSettings;
 use runs::Runs;
 pub use shard_task::{Census, ModuleCensus};
@@ -50,8 +55,11 @@ pub struct PipelineSettings {
     pub runs: Vec<RunSettings>,
     /// What all lanes together may hold, in bytes.
     pub lane_bytes: usize,
-    /// How often settled positions are committed.
+    /// How often settled positions are committed, and state is written where it is kept.
     pub flush_interval: Duration,
+    /// Per topic of the plan: how much of it may wait to be settled, or to be handed over one by one. Where nothing is
+    /// said, [`MAX_UNSETTLED`].
+    pub max_pending: Vec<usize>,
     /// Where dead letters go.
     pub dead_letter_topic: Arc<str>,
     /// How many shards own the stations.
@@ -71,6 +79,17 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
 }
 
+/// Where a pipeline keeps its state.
+#[derive(Clone)]
+pub struct Kept {
+    /// The store.
+    pub store: Arc<dyn StateStore>,
+    /// Where partitions stand in it.
+    pub standings: Arc<Standings>,
+    /// How many offsets a ceiling lies ahead.
+    pub ahead: i64,
+}
+
 /// A pipeline that was built but does not run yet. Consumers get its lanes first.
 pub struct Pipeline {
     plan: Arc<Plan>,
@@ -81,6 +100,9 @@ pub struct Pipeline {
     handle: Handle,
     inbox: mpsc::Receiver<ToRouter>,
     shard_inboxes: Vec<mpsc::Receiver<ToShard>>,
+    owners: Vec<Shard>,
+    kept: Option<Kept>,
+    letters: Vec<StoredLetter>,
 }
 
 /// A stage of the pipeline, to be spawned under its name.
@@ -97,6 +119,7 @@ pub struct Handle {
     router: mpsc::Sender<ToRouter>,
     shards: Vec<mpsc::Sender<ToShard>>,
     counts: Arc<Counts>,
+    broken: Broken,
 }
 
 impl Pipeline {
@@ -107,10 +130,47 @@ impl Pipeline {
         let share = settings.lane_bytes / plan.topics.len().max(1);
         let lanes = plan.topics.iter().map(|_| lane(share, Arc::clone(&wake))).collect();
         let (router, inbox) = mpsc::channel(64);
-        let (shards, shard_inboxes) = (0..settings.shards.max(1)).map(|_| mpsc::channel(shard_task::QUEUE)).unzip();
+        let (shards, shard_inboxes): (Vec<_>, Vec<_>) =
+            (0..settings.shards.max(1)).map(|_| mpsc::channel(shard_task::QUEUE)).unzip();
         let counts = Arc::new(Counts::default());
-        let handle = Handle { router, shards, counts: Arc::clone(&counts) };
-        Self { plan, settings, lanes, wake, counts, handle, inbox, shard_inboxes }
+        let share = plan.stations.max.div_ceil(shards.len());
+        let mut owners: Vec<Shard> = shards.iter().map(|_| Shard::new(Arc::clone(&plan), share)).collect();
+        owners.iter_mut().skip(1).for_each(Shard::leave_global_letters);
+        let handle = Handle { router, shards, counts: Arc::clone(&counts), broken: Broken::new() };
+        let (kept, letters) = (None, Vec::new());
+        Self { plan, settings, lanes, wake, counts, handle, inbox, shard_inboxes, owners, kept, letters }
+    }
+
+    /// Has state kept. Without, positions that were committed are all that outlives the process.
+    pub fn keep(&mut self, kept: Kept) {
+        self.owners.iter_mut().for_each(Shard::keep_durably);
+        self.kept = Some(kept);
+    }
+
+    /// Takes back what a store held.
+    pub fn restore(&mut self, changes: &Changes) {
+        let shards = self.owners.len();
+        let owner = |station: &str| shard_of(station_hash(station), shards);
+        for (index, shard) in self.owners.iter_mut().enumerate() {
+            let ours = |station: &Station| owner(station.as_str()) == index;
+            let slots = changes.slots.iter().filter(|slot| match &slot.place {
+                Place::Station(station) => ours(station),
+                Place::Global => true,
+            });
+            let runs = changes.runs.iter().filter(|run| ours(&run.station));
+            let pending = changes.pending.iter().filter(|pending| ours(&pending.station));
+            shard.restore(&Changes {
+                slots: slots.cloned().collect(),
+                runs: runs.cloned().collect(),
+                pending: pending.cloned().collect(),
+                early: changes.early.clone(),
+            });
+        }
+    }
+
+    /// Takes back dead letters that a store held: they are written first of all.
+    pub fn restore_letters(&mut self, letters: Vec<StoredLetter>) {
+        self.letters.extend(letters);
     }
 
     /// The consumers' ends of the lanes, one per topic of the plan.
@@ -128,7 +188,7 @@ impl Pipeline {
     /// Connects the pipeline to the world and yields its stages, which the caller spawns.
     #[must_use]
     pub fn stages(self, ports: Ports) -> Vec<Stage> {
-        let Self { plan, settings, lanes, wake, counts, handle, inbox, shard_inboxes } = self;
+        let Self { plan, settings, lanes, wake, counts, handle, inbox, shard_inboxes, owners, kept, letters } = self;
         let Ports { consumers, publisher, executor, clock } = ports;
         let topics = plan.topics.len();
         let (dead_gauges, dead_bytes) = (gauges::gauges(topics), gauges::gauges(topics));
@@ -138,6 +198,7 @@ impl Pipeline {
             Arc::clone(&counts),
             Arc::clone(&dead_gauges),
             Arc::clone(&dead_bytes),
+            kept.as_ref().map(|_| Outbox::new(Arc::clone(&plan))),
         );
         let runs = Arc::new(Runs::new(
             settings.runs,
@@ -151,14 +212,10 @@ impl Pipeline {
         let (checkpoints, settler_inbox) = mpsc::channel::<Checkpoint>(checkpoint::QUEUE);
         let mut stages = Vec::new();
         let mut unsettled = vec![dead_gauges];
-        let share = plan.stations.max.div_ceil(shard_inboxes.len());
-        for (index, inbox) in shard_inboxes.into_iter().enumerate() {
+        let hurry = Arc::new(Notify::new());
+        for (index, (inbox, shard)) in shard_inboxes.into_iter().zip(owners).enumerate() {
             let gauges = gauges::gauges(topics);
             unsettled.push(Arc::clone(&gauges));
-            let mut shard = Shard::new(Arc::clone(&plan), share);
-            if index > 0 {
-                shard.leave_global_letters();
-            }
             let task = ShardTask {
                 shard,
                 plan: Arc::clone(&plan),
@@ -168,12 +225,34 @@ impl Pipeline {
                 clock: Arc::clone(&clock),
                 gauges,
                 alarms: AlarmLog::default(),
+                hurry: kept.as_ref().map(|_| Arc::clone(&hurry)),
             };
             stages.push(Stage { name: format!("shard-{index}"), task: Box::pin(task.run()) });
         }
+        let broken = handle.broken;
+        let keeping = kept.map(|Kept { store, standings, ahead }| {
+            let keeping = Keeping {
+                plan: Arc::clone(&plan),
+                store: Arc::clone(&store),
+                standings: Arc::clone(&standings),
+                shards: handle.shards.clone(),
+                wake: Arc::clone(&wake),
+            };
+            let (ceilings, writer) =
+                ceilings::ceilings(Arc::clone(&plan), store, standings, ahead, Arc::clone(&wake), broken.clone());
+            stages.push(Stage { name: "ceilings".to_owned(), task: Box::pin(writer.run()) });
+            (keeping, ceilings)
+        });
         let lanes =
             plan.topics().zip(lanes).map(|((topic, _), (_, receiver))| Lane::new(receiver, Decoder::new(&plan, topic)));
-        let settler = Settler { inbox: settler_inbox, consumers, dead: dead.clone(), committed: HashMap::new() };
+        let settler = Settler {
+            inbox: settler_inbox,
+            consumers,
+            dead: dead.clone(),
+            keeping: keeping.as_ref().map(|(keeping, _)| keeping.clone()),
+            broken: broken.clone(),
+            committed: HashMap::new(),
+        };
         let router = Router {
             lanes: lanes.collect(),
             rounds: Rounds::new(settings.quotas),
@@ -188,10 +267,19 @@ impl Pipeline {
             counts,
             clock,
             flush_interval: settings.flush_interval,
+            max_pending: settings.max_pending,
+            keeping,
+            hurry,
+            broken,
+            dirt: Dirt::default(),
             plan,
         };
         stages.push(Stage { name: "dead-letters".to_owned(), task: Box::pin(dead_writer.run()) });
-        stages.push(Stage { name: "router".to_owned(), task: Box::pin(router.run()) });
+        let router = async move {
+            router.dead.restore(letters).await;
+            router.run().await;
+        };
+        stages.push(Stage { name: "router".to_owned(), task: Box::pin(router) });
         stages.push(Stage { name: "settler".to_owned(), task: Box::pin(settler.run()) });
         stages
     }
@@ -202,6 +290,17 @@ impl Handle {
     #[must_use]
     pub fn tally(&self) -> Tally {
         self.counts.tally()
+    }
+
+    /// Resolves once state can no longer be kept: nothing more is taken in from then on.
+    pub async fn broken(&self) -> StoreError {
+        self.broken.failed().await
+    }
+
+    /// Whether state can no longer be kept.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.broken.is_reported()
     }
 
     /// How many stations are known and complete, summed over the shards.

@@ -8,17 +8,19 @@ use std::time::Duration;
 
 use quorate_core::decode::{DeadRecord, Decoder, Readings};
 use quorate_core::fairness::Rounds;
-use quorate_core::ident::{Millis, Partition, TopicId};
+use quorate_core::ident::{Millis, Offset, Partition, TopicId};
 use quorate_core::plan::Plan;
 use quorate_core::progress::{Cut, Progress};
 use quorate_core::provenance::shard_of;
-use quorate_core::record::{PartitionPosition, RecordBatch};
+use quorate_core::record::{PartitionPosition, RecordBatch, RecordRow};
 use quorate_core::shard::Mode;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, trace, warn};
 
-use super::checkpoint::Checkpoint;
+use super::broken::Broken;
+use super::ceilings::{Admission, Ceilings};
+use super::checkpoint::{Checkpoint, Keeping};
 use super::counts::Counts;
 use super::dead_letters::{self, DeadLetter, DeadLetterSender};
 use super::gauges::Gauges;
@@ -34,6 +36,12 @@ const LOAD_PATIENCE: Duration = Duration::from_secs(60);
 
 /// In a lane's turn so many bytes weigh as much as one record, so that large records take as many turns as they cost.
 const BYTES_PER_RECORD: usize = 4096;
+
+/// Bytes handed out since the last cut at which the next one is not waited for.
+const DIRTY_BYTES: usize = 64 << 20;
+
+/// The least time between a cut and one that is wanted out of turn.
+const CUT_GAP: Duration = Duration::from_millis(20);
 
 /// How soon a stopped lane is looked at again.
 const STOPPED_PAUSE: Duration = Duration::from_millis(20);
@@ -63,12 +71,37 @@ pub(super) struct Router {
     pub(super) counts: Arc<Counts>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) flush_interval: Duration,
+    /// Per topic what may wait to be settled or handed over.
+    pub(super) max_pending: Vec<usize>,
+    /// Where state is kept, and how far that admits records.
+    pub(super) keeping: Option<(Keeping, Ceilings)>,
+    pub(super) hurry: Arc<Notify>,
+    pub(super) broken: Broken,
+    pub(super) dirt: Dirt,
+}
+
+/// What was handed out since the last cut, and when the next one is wanted.
+#[derive(Default)]
+pub(super) struct Dirt {
+    bytes: usize,
+    cut_at: Option<Instant>,
+    wanted_at: Option<Instant>,
+}
+
+impl Dirt {
+    /// A cut is wanted soon, but not right behind another one.
+    fn hurry(&mut self) {
+        let earliest = self.cut_at.map_or_else(Instant::now, |at| at + CUT_GAP);
+        self.wanted_at.get_or_insert(earliest);
+    }
 }
 
 /// The router's end of one topic's lane, with the batch at its head.
 pub(super) struct Lane {
     receiver: LaneReceiver,
     head: VecDeque<RecordBatch>,
+    /// The last record of each partition in the batch at the head.
+    last: Vec<(Partition, Offset)>,
     decoder: Decoder,
     loaded: bool,
     /// Whether the shards were told an event clock other than the wall clock.
@@ -80,7 +113,7 @@ pub(super) struct Lane {
 /// What stands at the head of a lane.
 enum Head {
     Empty,
-    /// Too much of the topic is unsettled.
+    /// Too much of the topic is unsettled, or its records may not be applied before that is on record.
     Stopped,
     Records(usize),
 }
@@ -96,7 +129,15 @@ impl Head {
 
 impl Lane {
     pub(super) fn new(receiver: LaneReceiver, decoder: Decoder) -> Self {
-        Self { receiver, head: VecDeque::new(), decoder, loaded: false, behind: false, silent: Duration::ZERO }
+        Self {
+            receiver,
+            head: VecDeque::new(),
+            last: Vec::new(),
+            decoder,
+            loaded: false,
+            behind: false,
+            silent: Duration::ZERO,
+        }
     }
 }
 
@@ -108,20 +149,24 @@ impl Router {
         loop {
             self.fill_heads().await;
             let heads: Vec<Head> = (0..self.lanes.len()).map(|lane| self.head(lane)).collect();
+            let wanted_at = self.dirt.wanted_at;
             let stopped = heads.iter().any(|head| matches!(head, Head::Stopped));
             self.hold_clocks(&heads).await;
             let next = self.rounds.next(|lane| heads[lane].records());
             tokio::select! {
                 biased;
+                _ = self.broken.failed() => return,
                 asked = self.inbox.recv() => match asked {
-                    Some(ToRouter::SettleNow(reply)) => self.cut(Some(reply)).await,
+                    Some(ToRouter::SettleNow(reply)) => self.settle_now(reply).await,
                     Some(ToRouter::Drain(reply)) => return self.drain(reply).await,
                     None => return,
                 },
                 _ = tick.tick() => {
                     self.stop_waiting_for_silent_topics().await;
-                    self.cut(None).await;
+                    self.cut_if_free().await;
                 }
+                () = self.hurry.notified(), if wanted_at.is_none() => self.dirt.hurry(),
+                () = sleep_until(wanted_at) => self.cut_if_free().await,
                 () = std::future::ready(()), if next.is_some() => {}
                 () = self.wake.notified(), if next.is_none() => {}
                 () = tokio::time::sleep(STOPPED_PAUSE), if next.is_none() && stopped => {}
@@ -141,10 +186,18 @@ impl Router {
                 self.lanes[lane].silent = Duration::ZERO;
                 let topic = topic_id(lane);
                 match item {
-                    LaneItem::Batch(batch) => self.lanes[lane].head.push_back(batch),
+                    LaneItem::Batch(batch) => {
+                        self.lanes[lane].last = last_offsets(&batch);
+                        self.lanes[lane].head.push_back(batch);
+                    }
                     LaneItem::Assigned(partitions) => {
                         self.progress.assigned_nothing(topic);
-                        partitions.into_iter().for_each(|assignment| self.progress.assigned(topic, assignment));
+                        for assignment in partitions {
+                            self.progress.assigned(topic, assignment);
+                            if let Some((_, ceilings)) = &mut self.keeping {
+                                ceilings.assigned(topic, assignment.partition);
+                            }
+                        }
                         self.note_loaded(topic).await;
                     }
                     LaneItem::Positions(positions) => self.moved(topic, &positions, |_| None).await,
@@ -159,16 +212,29 @@ impl Router {
         }
     }
 
-    fn head(&self, lane: usize) -> Head {
+    fn head(&mut self, lane: usize) -> Head {
         let Some(batch) = self.lanes[lane].head.front() else { return Head::Empty };
         let unsettled: usize = self.unsettled.iter().map(|gauges| gauges[lane].load(Ordering::Relaxed)).sum();
         let dead_bytes = self.dead_bytes[lane].load(Ordering::Relaxed);
         // While a topic loads, what is owed on its account coalesces, and what settles it may stand behind this head.
-        let owes_too_much = self.lanes[lane].loaded && unsettled >= MAX_UNSETTLED;
+        let owes_too_much =
+            self.lanes[lane].loaded && unsettled >= self.max_pending.get(lane).copied().unwrap_or(MAX_UNSETTLED);
+        let records = batch.len().max(batch.bytes().len() / BYTES_PER_RECORD);
         if owes_too_much || dead_bytes >= dead_letters::MAX_BYTES {
             return Head::Stopped;
         }
-        Head::Records(batch.len().max(batch.bytes().len() / BYTES_PER_RECORD))
+        match self
+            .keeping
+            .as_mut()
+            .map(|(_, ceilings)| ceilings.admits(&self.progress, topic_id(lane), &self.lanes[lane].last))
+        {
+            None | Some(Admission::Admitted) => Head::Records(records),
+            Some(Admission::Waits) => Head::Stopped,
+            Some(Admission::Unflushed) => {
+                self.dirt.hurry();
+                Head::Stopped
+            }
+        }
     }
 
     /// While a lane stands still its topic's clock does, too: buckets must not close over records that wait in it.
@@ -197,7 +263,13 @@ impl Router {
         let newest = |partition| newest_timestamp(&source, partition).map(|newest| newest.min(now));
         let event_clock = self.progress.event_clock(topic);
         self.lanes[lane].behind = event_clock.is_some();
-        self.distribute(Portion { topic, readings, modes, event_clock }).await;
+        let of = |row: &RecordRow| self.progress.incarnation(topic, row.partition);
+        let incarnation = source.rows().iter().find_map(of).unwrap_or(0);
+        self.distribute(Portion { topic, readings, modes, event_clock, incarnation }).await;
+        self.dirt.bytes += source.bytes().len();
+        if self.dirt.bytes >= DIRTY_BYTES {
+            self.dirt.hurry();
+        }
         self.moved(topic, source.positions(), newest).await;
     }
 
@@ -275,17 +347,35 @@ impl Router {
         }
     }
 
-    /// Takes a consistent cut: positions as they stand, and after everything handed out so far what each shard still
-    /// owes.
-    async fn cut(&mut self, reply: Option<oneshot::Sender<Vec<Commit>>>) {
+    /// What may be committed of partitions that are about to be taken away. Where state is kept that is known without
+    /// asking anybody.
+    async fn settle_now(&mut self, reply: oneshot::Sender<Vec<Commit>>) {
+        match &self.keeping {
+            Some((keeping, _)) => drop(reply.send(keeping.durable(&self.progress.cut()))),
+            None => self.cut(false, Some(reply)).await,
+        }
+    }
+
+    /// Takes a cut unless the one before is still being written: then what has changed waits for the next one.
+    async fn cut_if_free(&mut self) {
+        if self.checkpoints.capacity() > 0 {
+            self.cut(false, None).await;
+        } else {
+            self.dirt.wanted_at = None;
+        }
+    }
+
+    /// Takes a consistent cut: positions as they stand, and how each shard stands after everything handed out so far.
+    async fn cut(&mut self, last: bool, reply: Option<oneshot::Sender<Vec<Commit>>>) {
+        self.dirt = Dirt { cut_at: Some(Instant::now()), ..Dirt::default() };
         let positions: Vec<Cut> = self.progress.cut();
-        let mut owed = Vec::with_capacity(self.shards.len());
+        let mut shards = Vec::with_capacity(self.shards.len());
         for shard in &self.shards {
             let (tell, told) = oneshot::channel();
             drop(shard.send(ToShard::Cut(tell)).await);
-            owed.push(told);
+            shards.push(told);
         }
-        drop(self.checkpoints.send(Checkpoint { positions, owed, reply }).await);
+        drop(self.checkpoints.send(Checkpoint { positions, shards, last, reply }).await);
     }
 
     async fn drain(mut self, reply: oneshot::Sender<()>) {
@@ -302,13 +392,33 @@ impl Router {
             dead.drained().await;
         });
         while tokio::time::timeout(self.flush_interval, &mut settled).await.is_err() {
-            self.cut(None).await;
+            self.cut_if_free().await;
         }
         let (tell, told) = oneshot::channel();
-        self.cut(Some(tell)).await;
+        self.cut(true, Some(tell)).await;
         drop(told.await);
         let _ = reply.send(());
     }
+}
+
+/// Sleeps until a moment; for ever when there is none.
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The last record of each partition in a batch.
+fn last_offsets(batch: &RecordBatch) -> Vec<(Partition, Offset)> {
+    let mut last: Vec<(Partition, Offset)> = Vec::new();
+    for row in batch.rows() {
+        match last.iter_mut().find(|(partition, _)| *partition == row.partition) {
+            Some((_, offset)) => *offset = row.offset.max(*offset),
+            None => last.push((row.partition, row.offset)),
+        }
+    }
+    last
 }
 
 /// The lanes that have records to hand out.

@@ -10,7 +10,7 @@ use quorate_core::contract::{ModuleInput, Output};
 use quorate_core::decode::Reason;
 use quorate_core::ident::ModuleId;
 use quorate_core::plan::Plan;
-use quorate_core::shard::{Invocation, RunId};
+use quorate_core::shard::{End, Invocation, RunId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
@@ -90,7 +90,7 @@ impl Runs {
 
     /// Performs a run to its end, and says what modules that depend on it are to see. The permit to call is given back
     /// while the run pauses or publishes.
-    pub(super) async fn perform(self: Arc<Self>, invocation: Invocation, permit: Permit) -> (RunId, Option<RunResult>) {
+    pub(super) async fn perform(self: Arc<Self>, invocation: Invocation, permit: Permit) -> (RunId, End) {
         let Invocation { run, input } = invocation;
         let input = Arc::new(input);
         let Permit { mut call, run: _in_flight } = permit;
@@ -105,7 +105,8 @@ impl Runs {
             let (reason, detail) = match outcome {
                 CallOutcome::Returned(outputs) => {
                     let last = self.publish(run.module, &input, attempt, &outputs).await;
-                    return (run, last.and_then(|last| RunResult::of(&input, std::slice::from_ref(last))));
+                    let seen = last.and_then(|last| RunResult::of(&input, std::slice::from_ref(last)));
+                    return (run, End::Done(seen));
                 }
                 CallOutcome::Rejected(detail) => (Reason::ModuleRejected, detail),
                 CallOutcome::Failed(detail) => (Reason::ModuleFailed, detail),
@@ -118,7 +119,7 @@ impl Runs {
             if is_final || attempt >= settings.attempts {
                 warn!(module, station, reason = reason.as_str(), detail, attempt, "run failed for good");
                 self.give_up(&input, reason, detail, attempt).await;
-                return (run, None);
+                return (run, End::GivenUp);
             }
             let pause = pause(settings, attempt, &input);
             warn!(module, station, reason = reason.as_str(), detail, attempt, ?pause, "run failed, will be repeated");

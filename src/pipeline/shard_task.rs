@@ -9,18 +9,19 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use quorate_core::RunResult;
 use quorate_core::decode::Readings;
 use quorate_core::ident::{Millis, ModuleId, Offset, Partition, Station, TopicId};
 use quorate_core::plan::Plan;
 use quorate_core::progress::Progress;
+use quorate_core::provenance::Incarnation;
 use quorate_core::record::RecordRow;
-use quorate_core::shard::{DeadReading, Explanation, Mode, RunId, Shard};
-use tokio::sync::{mpsc, oneshot};
+use quorate_core::shard::{Changes, DeadReading, End, Explanation, Mode, RunId, Shard};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::alarms::AlarmLog;
+use super::checkpoint::ShardCut;
 use super::dead_letters::{DeadLetter, DeadLetterSender};
-use super::gauges::{Gauges, Unsettled};
+use super::gauges::Gauges;
 use super::ports::Clock;
 use super::runs::{Permit, Runs};
 
@@ -40,8 +41,10 @@ pub(super) enum ToShard {
     CaughtUp(TopicId),
     /// Whether somebody else owns partitions of a topic: its modules are not called meanwhile.
     Split(TopicId, bool),
-    /// Everything sent before this has been applied; what is still unsettled?
-    Cut(oneshot::Sender<Unsettled>),
+    /// Everything sent before this has been applied; how do things stand?
+    Cut(oneshot::Sender<ShardCut>),
+    /// What the oldest cut that was not confirmed gave out is durable.
+    Flushed,
     /// How many stations are there, and how many complete?
     Census(oneshot::Sender<Census>),
     /// Why is there a result for this station, or none?
@@ -58,6 +61,8 @@ pub(super) struct Portion {
     /// Per record: live, loading, or none when its assignment is over.
     pub(super) modes: Modes,
     pub(super) event_clock: Option<Millis>,
+    /// Which life of the topic its records belong to.
+    pub(super) incarnation: Incarnation,
 }
 
 /// How the records of a batch are taken in. Nearly always all alike.
@@ -128,6 +133,8 @@ pub(super) struct ShardTask {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) gauges: Gauges,
     pub(super) alarms: AlarmLog,
+    /// Notified when a flush is worth more than waiting for the next one; none where nothing is kept.
+    pub(super) hurry: Option<Arc<Notify>>,
 }
 
 /// Futures a shard waits for besides its inbox.
@@ -136,14 +143,14 @@ struct Pending {
     /// Modules for which a permit has been asked.
     asked: HashSet<ModuleId>,
     permits: FuturesUnordered<BoxFuture<'static, (ModuleId, Permit)>>,
-    in_flight: FuturesUnordered<BoxFuture<'static, (RunId, Option<RunResult>)>>,
+    in_flight: FuturesUnordered<BoxFuture<'static, (RunId, End)>>,
     drained: Option<oneshot::Sender<()>>,
 }
 
 enum Event {
     Told(Option<ToShard>),
     Admitted(ModuleId, Permit),
-    Ended(RunId, Option<RunResult>),
+    Ended(RunId, End),
     Deadline,
 }
 
@@ -156,14 +163,14 @@ impl ShardTask {
             let event = tokio::select! {
                 told = self.inbox.recv() => Event::Told(told),
                 Some((module, permit)) = pending.permits.next() => Event::Admitted(module, permit),
-                Some((run, result)) = pending.in_flight.next() => Event::Ended(run, result),
+                Some((run, end)) = pending.in_flight.next() => Event::Ended(run, end),
                 () = sleep(deadline) => Event::Deadline,
             };
             match event {
                 Event::Told(None) => return,
                 Event::Told(Some(told)) => self.told(told, &mut pending).await,
                 Event::Admitted(module, permit) => self.start(module, permit, &mut pending),
-                Event::Ended(run, result) => self.shard.finish(run, result, self.clock.now()),
+                Event::Ended(run, end) => self.shard.finish(run, end, self.clock.now()),
                 Event::Deadline => self.shard.handle_timeout(self.clock.now()),
             }
             self.alarms.drain(&mut self.shard, self.clock.now());
@@ -181,7 +188,8 @@ impl ShardTask {
             ToShard::Loaded(topic) => self.shard.topic_loaded(topic, self.clock.now()),
             ToShard::Split(topic, split) => self.shard.set_split(topic, split),
             // Whoever asked may have given up waiting.
-            ToShard::Cut(reply) => drop(reply.send(self.shard.oldest_unsettled())),
+            ToShard::Cut(reply) => drop(reply.send(self.cut())),
+            ToShard::Flushed => self.shard.flushed(self.clock.now()),
             ToShard::Census(reply) => drop(reply.send(self.census())),
             ToShard::Explain { module, station, reply } => {
                 drop(reply.send(self.shard.explain(module, station.as_str(), self.clock.now())));
@@ -191,8 +199,9 @@ impl ShardTask {
     }
 
     async fn apply(&mut self, portion: &Portion, rows: Vec<u32>) {
-        let Portion { topic, readings, modes, event_clock } = portion;
+        let Portion { topic, readings, modes, event_clock, incarnation } = portion;
         let now = self.clock.now();
+        self.shard.set_incarnation(*topic, *incarnation);
         self.shard.set_event_clock(*topic, *event_clock, now);
         let fresh = rows.into_iter().filter(|&row| {
             let row = &readings.rows()[row as usize];
@@ -203,6 +212,12 @@ impl ShardTask {
         if !dead.is_empty() {
             self.dead.send(DeadLetter::of_readings(&self.plan, readings, &dead, now)).await;
         }
+    }
+
+    fn cut(&mut self) -> ShardCut {
+        let unsettled = self.shard.oldest_unsettled();
+        let changes = if self.hurry.is_some() { self.shard.take_changes() } else { Changes::default() };
+        ShardCut { unsettled, changes }
     }
 
     fn start(&mut self, module: ModuleId, permit: Permit, pending: &mut Pending) {
@@ -224,7 +239,15 @@ impl ShardTask {
 
     fn publish_gauges(&self) {
         for (topic, gauge) in (0..).map(TopicId).zip(&*self.gauges) {
-            gauge.store(self.shard.unsettled_records(topic), Ordering::Relaxed);
+            // What is owed is durable where state is kept; only what is handed over one by one piles up.
+            let waits = match self.hurry {
+                Some(_) => self.shard.backlog(topic),
+                None => self.shard.unsettled_records(topic),
+            };
+            gauge.store(waits, Ordering::Relaxed);
+        }
+        if let Some(hurry) = self.hurry.as_ref().filter(|_| self.shard.is_hurried()) {
+            hurry.notify_one();
         }
     }
 

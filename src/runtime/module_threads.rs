@@ -293,6 +293,7 @@ mod tests {
             lineage: Vec::new(),
             input_hash: InputHash(0),
             bucket: None,
+            reading: None,
         })
     }
 

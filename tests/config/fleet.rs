@@ -90,3 +90,24 @@ fn the_modules_behind_the_forecast_are_fed_with_it_inside_the_process() {
     assert_eq!(guidance.optional.last().map(|input| input.source), Some(Source::Topic(rating)));
     assert!(matches!(plan.topic(rating).window, WindowPlan::Results));
 }
+
+#[test]
+fn the_queue_that_the_fleet_only_describes_is_one_once_it_is_written() {
+    let text = include_str!("../../config.toml");
+    let (_, rest) = text.split_once("# A queue of tasks").expect("described");
+    let (queue, _) = rest.split_once("\n[log]").expect("before the log");
+    let written = queue.lines().filter_map(|line| line.strip_prefix("# ")).collect::<Vec<_>>().join("\n");
+    let set = ["topics.SCHEDULE-TASK.auto_offset_reset=earliest".to_owned()];
+    let text = format!("{text}\n{written}\n");
+    let loaded = config::from_str_with("config.toml", &text, &set, Purpose::replay(&quorate_modules::known()));
+    let loaded = loaded.unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(warnings(&loaded), Vec::<&str>::new());
+    assert!(loaded.advice.is_empty(), "{}", loaded.advice);
+    let settings = loaded.settings;
+    let id = settings.plan.module_id("task_worker").expect("enabled");
+    let topic = settings.plan.topic_id("SCHEDULE-TASK").expect("consumed");
+    assert_eq!(settings.plan.module(id).trigger, Trigger::Each { on: vec![Source::Topic(topic)] });
+    assert_eq!(settings.topics[topic.ix()].quota, 1);
+    let worker = &settings.modules[id.ix()];
+    assert!(worker.once.is_some() && worker.failure.callback.is_some() && worker.concurrency == 1);
+}

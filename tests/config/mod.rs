@@ -3,12 +3,16 @@
 mod advice;
 mod clients;
 mod dependencies;
+mod failures;
 mod fleet;
 mod modules;
 mod overlay;
 mod problems;
+mod profiles;
 mod properties;
+mod queues;
 mod secrets;
+mod state;
 mod subscriptions;
 mod topics;
 
@@ -82,6 +86,11 @@ pub fn only<'r>(report: &'r Report, words: &str) -> &'r Problem {
 #[track_caller]
 pub fn advice<'r>(report: &'r Report, words: &str) -> &'r str {
     only(report, words).help.as_deref().unwrap_or_default()
+}
+
+/// The value of a key as `config show` prints it; none when it says nothing about the key.
+pub fn shown(loaded: &Loaded, key: &str) -> Option<String> {
+    loaded.shown.values().find(|value| value.key == key).map(|value| value.value.to_owned())
 }
 
 /// The messages of all warnings.

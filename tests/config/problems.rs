@@ -85,9 +85,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("[limits]\nrecord_bytes = '5 apples'", "`5 apples` is not a size", "MiB"),
     ("[limits]\ndepth = 513", "513 is not between 1 and 512", "each level takes stack"),
     ("[log]\nformat = 'jsn'", "unknown value `jsn`", "`json`"),
-    ("[stations]\nforget_after = '1d'", "`stations.forget_after` is not available in this version", ""),
-    ("[topics.X]\nscope = 'global'\non_recreate = 'halt'", "`halt` is not available in this version", ""),
-    ("[topics.X]\nscope = 'global'\nprofile = 'task'", "`task` is not available in this version", "`catch_up`"),
+    ("[stations]\nforget_after = 'nevr'", "`nevr` is not a duration", "\"never\""),
+    ("[stations]\nforget_after = '0s'", "must be longer than nothing", "\"400d\""),
+    ("[topics.X]\nscope = 'global'\non_recreate = 'hlt'", "unknown value `hlt`", "`halt`"),
+    ("[topics.X]\nscope = 'global'\non_failure = 'commit'", "unknown value `commit`", "`dead_letter`, `halt`"),
+    ("[topics.X]\nscope = 'global'\nprofile = 'control'", "`control` is not available in this version", "`task`"),
     ("[topics.X]\nscope = 'global'\ngroup_id = 'x'", "cannot differ from topic to topic", "[kafka.consumer]"),
     ("[topics.X]\nscope = 'global'\nenable_auto_commit = true", "is not available in this version", "[kafka.consumer]"),
     ("[topics.X]\nscope = 'global'\nlinger_ms = 5", "unknown key `topics.X.linger_ms`", "[kafka.producer]"),
@@ -100,18 +102,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("[topics.X]", "`topics.X.station` is missing", "scope"),
     ("[topics.X]\nstation = '/s'\nscope = 'global'", "exclude each other", ""),
     (
-        "[modules.digest]\nrequires = ['PARAM']\ntrigger = { each = true }",
-        "trigger `each` is not available",
-        "`{ every",
-    ),
-    (
         "[modules.digest]\nrequires = ['PARAM']\ntrigger = { on = ['PARM'] }",
         "PARM is no input of module `digest`",
         "`PARAM`",
     ),
     ("[modules.digest]\nrequires = ['PARAM']\ntrigger = { on = [] }", "never makes a module due", ""),
-    ("[modules.digest]\nrequires = ['PARAM']\nmax_pending = 5", "`max_pending` is not available", ""),
-    ("[modules.digest]\nrequires = ['PARAM']\non_failure = 'halt'", "`halt` is not available in this version", ""),
     (
         "[modules.digest]\nrequires = ['PARAM']\nretry = { backoff = '1m' }",
         "`backoff` is longer than `max_backoff`",
@@ -128,6 +123,10 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("[modules.digest]\nenabled = true", "names no inputs", "requires"),
     ("[dead_letter]\ntopic = 'PARAM'", "takes the dead letters", ""),
     ("[state]\nmod = 'local'", "unknown key `state.mod`", "`mode`"),
+    ("[state]\nmode = 'sharded'", "`sharded` is not available in this version", "`local`, `memory`"),
+    ("[state]\nmode = 'memry'", "unknown value `memry`", "`memory`"),
+    ("[state]\ndelivery = 'exactly_once'", "`exactly_once` is not available in this version", "`at_least_once`"),
+    ("[state]\ndir = ''", "`state.dir`: must not be empty", ""),
     ("[http]\nlisten_on = 'x'", "unknown key `http.listen_on`", ""),
 ];
 
@@ -142,7 +141,6 @@ fn what_cannot_be_used_is_refused_with_advice() {
 
 /// What is added to [`SMALL`], words of the warning.
 const SUSPICIOUS: &[(&str, &str)] = &[
-    ("[state]\nmode = 'local'\ndir = 'state'\ndelivery = 'at_least_once'", "[state] is not active in this version"),
     ("[http]\nlisten = '127.0.0.1:8088'\ntoken = { env = 'UNSET' }", "[http] is not active in this version"),
     ("[control]\ntopic = 'base-control'", "[control] is not active in this version"),
     (

@@ -65,6 +65,7 @@ impl World {
                 runs: runs.collect(),
                 lane_bytes: 64 << 20,
                 flush_interval: Duration::from_secs(1),
+                max_pending: Vec::new(),
                 dead_letter_topic: settings.dead_letter_topic.as_str().into(),
                 shards: 2,
             },

@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quorate::config::{ConsumerSettings, MissingTopic, OffsetReset, OutOfRange, Properties, Rehydrate, TopicSettings};
+use quorate::config::{
+    ConsumerSettings, MissingTopic, OffsetReset, OutOfRange, Properties, Recreated, Rehydrate, TopicSettings,
+    Undecodable,
+};
 use quorate::kafka::{
     ConnectError, EmbeddedBroker, IntakeSetup, KafkaConsumers, KafkaPublisher, Timing, TopicState, TroubleKind,
     describe_topics, wait_for_brokers,
@@ -62,6 +65,8 @@ fn topic(quota: usize) -> TopicSettings {
         quota,
         auto_offset_reset: OffsetReset::Earliest,
         on_out_of_range: OutOfRange::Earliest,
+        on_recreate: Recreated::Earliest,
+        on_failure: Undecodable::DeadLetter,
         rehydrate: Rehydrate::None,
         missing_topic: MissingTopic::Wait,
         expect_ms: None,

@@ -105,6 +105,24 @@ impl Chunk {
         self.observed += usize::from(!is_gap(value));
     }
 
+    /// Puts the values of another chunk behind its own.
+    pub(crate) fn append(&mut self, other: &Self) {
+        let before = self.numbers.len();
+        self.numbers.reserve_exact(other.len());
+        self.numbers.extend_from_slice(&other.numbers);
+        self.observed += other.observed;
+        if self.marks.is_none() && other.marks.is_none() {
+            return;
+        }
+        let marks = self.marks.get_or_insert_with(Box::default);
+        marks.codes.reserve_exact(self.numbers.len() - marks.codes.len());
+        marks.codes.resize(before, PLAIN);
+        match &other.marks {
+            Some(others) => marks.append(others),
+            None => marks.codes.resize(self.numbers.len(), PLAIN),
+        }
+    }
+
     /// A chunk of its own of the values in a range.
     pub(crate) fn part(&self, range: Range<usize>) -> Self {
         let mut part = Self::of_numbers(self.numbers[range.clone()].to_vec());
@@ -128,6 +146,15 @@ impl Marks {
             Scalar::Bool(true) => TRUE,
             Scalar::Text(text) => FIRST_TEXT + self.intern(text),
         }
+    }
+
+    fn append(&mut self, other: &Self) {
+        let places: Vec<u32> = other.texts.iter().map(|text| self.intern(text)).collect();
+        let code = |&code: &u32| match code {
+            PLAIN | FALSE | TRUE => code,
+            text => FIRST_TEXT + places[(text - FIRST_TEXT) as usize],
+        };
+        self.codes.extend(other.codes.iter().map(code));
     }
 
     fn intern(&mut self, text: &str) -> u32 {
@@ -211,6 +238,20 @@ mod tests {
         let plain = chunk.part(1..3);
         assert!(plain.marks.is_none());
         assert_eq!((values(&plain), plain.observed_in(0..2)), (MIXED[1..3].to_vec(), 1));
+    }
+
+    #[test]
+    fn values_are_put_behind_others_whatever_either_holds() {
+        let (plain, mixed) = ([Scalar::Number(1.0), Scalar::Null], MIXED);
+        for (front, back) in
+            [(&plain[..], &mixed[..]), (&mixed, &plain), (&plain, &plain), (&mixed, &mixed), (&[], &mixed)]
+        {
+            let mut all = chunk(front);
+            all.append(&chunk(back));
+            assert_eq!(values(&all), [front, back].concat());
+            assert_eq!(all.observed_in(0..all.len()), all.observed_in(0..front.len()) + chunk(back).observed);
+            assert!(all.marks.is_none_or(|marks| marks.texts.len() == 2), "each string once");
+        }
     }
 
     #[test]

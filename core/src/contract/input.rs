@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{ModuleError, Value};
-use crate::ident::{Millis, Partition, Station};
+use crate::ident::{Millis, Offset, Partition, Station};
+use crate::provenance::Incarnation;
 
 /// Everything one module may see of one station at one moment. Owned, `Send + 'static`, shares its columns.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -30,6 +31,41 @@ pub struct ModuleInput {
     /// The beginning of the bucket that this call hands over; none when no closed bucket caused it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<Millis>,
+    /// The reading that this call hands over; none when its module is not called for each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reading: Option<ReadingOrigin>,
+}
+
+/// Where one reading came from. Printed as `topic/partition/offset/element`, followed by `/n` for the n-th life of a
+/// topic that was deleted and recreated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadingOrigin {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// How often the topic was recreated before.
+    pub incarnation: Incarnation,
+    /// The partition.
+    pub partition: Partition,
+    /// The record.
+    pub offset: Offset,
+    /// Its place in the record's list; 0 where that is none.
+    pub element: u32,
+}
+
+impl fmt::Display for ReadingOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}/{}", self.topic, self.partition, self.offset, self.element)?;
+        match self.incarnation {
+            0 => Ok(()),
+            life => write!(f, "/{life}"),
+        }
+    }
+}
+
+impl Serialize for ReadingOrigin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl ModuleInput {

@@ -25,7 +25,7 @@ pub(crate) use column::Piece;
 pub use columns::Columns;
 pub(crate) use columns::Times;
 pub use grid::Grid;
-pub use input::{InputHash, LineageRange, ModuleInput, Quality, Status, TopicInput};
+pub use input::{InputHash, LineageRange, ModuleInput, Quality, ReadingOrigin, Status, TopicInput};
 pub use reading::Reading;
 pub use scalar::Scalar;
 pub use value::Value;

@@ -10,7 +10,7 @@ mod window;
 use std::sync::Arc;
 
 pub use grid::{Fill, GridPlan, Steps};
-pub use module::{IncompletePlan, InputPlan, ModulePlan, Source, Then, Trigger};
+pub use module::{IncompletePlan, InputPlan, ModulePlan, QuarantinePlan, Source, Then, Trigger};
 pub(crate) use pointer::array_index;
 pub use pointer::{Pointer, PointerError, RecordsPointer, Step};
 pub use time::{TimeError, TimeField, WallClock};
@@ -147,10 +147,12 @@ pub struct StationLimits {
     pub max: usize,
     /// First appearances per minute of the clock, likewise.
     pub new_per_minute: usize,
+    /// How long a station may have nothing but global readings before it is forgotten, in milliseconds; none: for ever.
+    pub forget_after_ms: Option<i64>,
 }
 
 impl Default for StationLimits {
     fn default() -> Self {
-        Self { max: 1_000_000, new_per_minute: 100_000 }
+        Self { max: 1_000_000, new_per_minute: 100_000, forget_after_ms: None }
     }
 }

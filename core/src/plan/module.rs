@@ -24,6 +24,19 @@ pub struct ModulePlan {
     pub run_ms: i64,
     /// The longest that one call may take, in milliseconds. A dependent that has run before waits this long for it.
     pub call_ms: i64,
+    /// When a station whose runs keep failing pauses; none: never.
+    pub quarantine: Option<QuarantinePlan>,
+}
+
+/// When a station whose runs of one module keep failing for good pauses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuarantinePlan {
+    /// After so many failures in a row.
+    pub after: u32,
+    /// The first pause in milliseconds; it doubles with each further failure.
+    pub pause_ms: i64,
+    /// The longest pause in milliseconds.
+    pub max_pause_ms: i64,
 }
 
 impl ModulePlan {
@@ -39,6 +52,7 @@ impl ModulePlan {
             Trigger::Every { .. } => false,
             Trigger::Changes { on: Some(on), .. } => on.contains(&source),
             Trigger::Changes { on: None, .. } => self.inputs().any(|(input, _)| input.source == source),
+            Trigger::Each { on } => on.contains(&source),
         }
     }
 }
@@ -79,6 +93,11 @@ pub enum Trigger {
         /// The interval in milliseconds, at least 1.
         interval_ms: i64,
     },
+    /// Readings: each one is a run, in order per station.
+    Each {
+        /// Topics whose readings each cause a run of their own.
+        on: Vec<Source>,
+    },
 }
 
 /// What happens while required inputs are absent or too old.
@@ -103,4 +122,34 @@ pub enum Then {
     Partial,
     /// An input that is only too old counts as present.
     LastGood,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn triggered(trigger: Trigger, source: Source) -> bool {
+        let input = |topic| InputPlan { name: Arc::from("T"), source: Source::Topic(TopicId(topic)), max_age_ms: None };
+        let plan = ModulePlan {
+            name: Arc::from("m"),
+            version: Arc::from("1"),
+            requires: vec![input(0)],
+            optional: vec![input(1)],
+            trigger,
+            incomplete: IncompletePlan::default(),
+            run_ms: 1,
+            call_ms: 1,
+            quarantine: None,
+        };
+        plan.is_triggered_by(source)
+    }
+
+    #[test]
+    fn each_reading_of_the_topics_named_makes_a_module_due_and_no_other_input_does() {
+        let [required, optional] = [0, 1].map(|topic| Source::Topic(TopicId(topic)));
+        let each = Trigger::Each { on: vec![optional] };
+        assert!(triggered(each.clone(), optional) && !triggered(each, required));
+        let any = Trigger::Changes { on: None, min_interval_ms: 0 };
+        assert!(triggered(any.clone(), optional) && triggered(any, required));
+    }
 }

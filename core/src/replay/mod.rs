@@ -14,7 +14,7 @@ use crate::decode::{Decoder, Reason};
 use crate::ident::{Epoch, Millis, ModuleId, Offset, Partition, Station, TopicId};
 use crate::plan::Plan;
 use crate::record::RecordBatch;
-use crate::shard::{Explanation, Incomplete, Mode, Shard};
+use crate::shard::{End, Explanation, Incomplete, Mode, Shard};
 use crate::window::RunResult;
 
 /// What happened, in the order in which it happened.
@@ -235,7 +235,7 @@ impl Replay {
         while let Some(invocation) = self.shard.poll_run(at, any) {
             observer.event(ReplayEvent::Input(Box::new(invocation.input.clone())));
             let outputs = observer.call(&invocation.input);
-            self.shard.finish(invocation.run, RunResult::of(&invocation.input, &outputs), at);
+            self.shard.finish(invocation.run, End::Done(RunResult::of(&invocation.input, &outputs)), at);
         }
     }
 }

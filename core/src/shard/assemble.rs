@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::readiness::status_of;
 use super::run::Pending;
 use super::{InputExplanation, Shard};
-use crate::contract::{InputHash, LineageRange, ModuleInput, Quality, Status, TopicInput, Value};
+use crate::contract::{InputHash, LineageRange, ModuleInput, Quality, ReadingOrigin, Status, TopicInput, Value};
 use crate::ident::{Millis, ModuleId, Partition, Station, TopicId};
 use crate::plan::Source;
 use crate::provenance::Provenance;
@@ -15,7 +15,8 @@ use crate::window::View;
 type Lineage = BTreeMap<(Arc<str>, Partition), (i64, i64)>;
 
 impl Shard {
-    /// The input of one module for one station as of `now`; `handed` is the closed bucket that it is to see.
+    /// The input of one module for one station as of `now`; `handed` is the closed bucket or the reading that it is to
+    /// see.
     pub(super) fn assemble(
         &mut self,
         station: u32,
@@ -32,15 +33,15 @@ impl Shard {
         for (input, _) in plan.inputs() {
             let bucket = handed.filter(|handed| input.source == Source::Topic(handed.topic));
             let (status, time) = match bucket {
-                Some(handed) => (status_of(Some(handed.bucket.to()), input, now), Some(handed.bucket.to())),
+                Some(handed) => (status_of(Some(handed.what.time()), input, now), Some(handed.what.time())),
                 None => self.status(station, input, now),
             };
             let view = match (status, bucket, input.source) {
                 (Status::Missing, ..) => View { value: Value::Missing, sum: 0 },
                 (_, Some(handed), _) => {
                     let name = &self.plan.topic(handed.topic).name;
-                    trace(|visit| handed.bucket.origins(visit), name, &mut lineage);
-                    handed.bucket.view()
+                    trace(|visit| handed.what.origins(visit), name, &mut lineage);
+                    handed.what.view()
                 }
                 (_, None, Source::Topic(id)) => self.view(station, id, now, &mut lineage),
                 (_, None, Source::Module(id)) => {
@@ -61,8 +62,16 @@ impl Shard {
             inputs,
             lineage: ranges(lineage),
             input_hash: hash.finish(),
-            bucket: handed.map(|handed| handed.bucket.from()),
+            bucket: handed.and_then(|handed| handed.what.bucket_from()),
+            reading: handed.and_then(|handed| self.named(handed)),
         }
+    }
+
+    /// Where the reading came from that a run hands over.
+    fn named(&self, handed: &Pending) -> Option<ReadingOrigin> {
+        let Provenance { incarnation, partition, offset, element } = handed.what.origin()?;
+        let topic = Arc::clone(&self.plan.topic(handed.topic).name);
+        Some(ReadingOrigin { topic, incarnation, partition, offset, element })
     }
 
     fn view(&mut self, station: u32, topic: TopicId, now: Millis, lineage: &mut Lineage) -> View {

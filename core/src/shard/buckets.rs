@@ -2,13 +2,12 @@
 
 use std::cmp::Reverse;
 
-use super::run::Pending;
 use super::station::StationState;
 use super::{Change, DeadReading, Mode, Shard};
 use crate::decode::{Body, Reason};
 use crate::ident::{Millis, TopicId};
 use crate::provenance::Origin;
-use crate::window::{Arriving, Buckets, Closing, Taken, Window};
+use crate::window::{Arriving, Buckets, Closing, Handed, Taken, Window};
 
 /// Whose a window is: one station's, or (none) every station's.
 pub(super) type Whose = Option<u32>;
@@ -136,15 +135,17 @@ impl Shard {
     /// an earlier life. True when there is one.
     fn hand_over(&mut self, whose: Whose, topic: TopicId, closed: Vec<Closing>) -> bool {
         let mut any = false;
-        for Closing { bucket, owed } in closed {
-            if owed.is_none() {
+        for Closing { bucket, live, owed } in closed {
+            if !live {
                 continue;
             }
             any = true;
             for station in self.stations_of(whose) {
-                for &(module, _) in self.topics[topic.ix()].readers.iter().filter(|(_, triggers)| *triggers) {
-                    let state = &mut self.stations[station as usize];
-                    self.due.keep_bucket(state, module, Pending { topic, bucket: bucket.clone(), owed });
+                for at in 0..self.topics[topic.ix()].readers.len() {
+                    let (module, triggers) = self.topics[topic.ix()].readers[at];
+                    if triggers {
+                        self.enqueue(station, module, topic, Handed::Bucket(bucket.clone()), owed);
+                    }
                 }
             }
             self.due.handed_over(owed);
@@ -152,7 +153,7 @@ impl Shard {
         any
     }
 
-    fn stations_of(&self, whose: Whose) -> std::ops::Range<u32> {
+    pub(super) fn stations_of(&self, whose: Whose) -> std::ops::Range<u32> {
         whose.map_or(0..self.station_count(), |station| station..station + 1)
     }
 }

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use super::Shard;
+use super::queue::Queued;
+use super::run::Pending;
 use super::station::StationState;
 use crate::contract::InputHash;
-use crate::ident::{Millis, Offset, Partition, Station, TopicId};
-use crate::plan::Source;
-use crate::provenance::station_hash;
-use crate::window::{EntryState, WindowState};
+use crate::ident::{Millis, ModuleId, Offset, Partition, Station, TopicId};
+use crate::plan::{Source, Trigger};
+use crate::provenance::{Origin, station_hash};
+use crate::window::{Handed, PendingContent, WindowState};
 
 /// What changed in a shard. Applying every set in order to an empty shard gives the same state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
-    /// Windows that changed, each whole.
+    /// What changed of windows, in order.
     pub slots: Vec<SlotChange>,
     /// What modules owe stations, where that changed.
     pub runs: Vec<RunChange>,
@@ -70,15 +72,6 @@ pub struct PendingState {
     pub content: PendingContent,
 }
 
-/// A closed bucket, or one reading.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PendingContent {
-    /// The bucket of this number, with its readings.
-    Bucket(i64, Vec<EntryState>),
-    /// One reading.
-    Reading(EntryState),
-}
-
 /// A global record that stations which are only being loaded are still to see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EarlyRecord {
@@ -90,16 +83,17 @@ pub struct EarlyRecord {
     pub offset: Offset,
 }
 
-/// One window.
+/// One window, or one part of a long one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SlotChange {
     /// Whose it is.
     pub place: Place,
     /// Of what.
     pub of: Of,
-    /// Which part of it; 0 where it has only one.
+    /// Which part of it: of a `rows` window each stretch of rows is stored by itself, under a number that is never given
+    /// to another one; everything else is one part of number 0.
     pub part: u64,
-    /// Its content; none when it became empty.
+    /// Its content in place of what it was; none when there is none any more.
     pub state: Option<WindowState>,
 }
 
@@ -121,21 +115,35 @@ pub enum Place {
     Global,
 }
 
-/// Which windows changed. A window is listed once, however often it changed.
+/// What changed. Each thing is listed once, however often it changed.
 #[derive(Debug, Default)]
 pub(super) struct Changed {
     stations: Vec<u32>,
     globals: Vec<TopicId>,
+    /// Whether the set of early global records changed.
+    pub(super) early: bool,
 }
 
 impl Changed {
     #[inline]
     pub(super) fn slot(&mut self, state: &mut StationState, station: u32, of: Source) {
-        if state.unsaved.is_empty() {
-            self.stations.push(station);
-        }
         if !state.unsaved.contains(&of) {
+            self.station(state, station);
             state.unsaved.push(of);
+        }
+    }
+
+    #[inline]
+    fn run(&mut self, state: &mut StationState, station: u32, module: ModuleId) {
+        if !state.unsaved_runs.contains(&module) {
+            self.station(state, station);
+            state.unsaved_runs.push(module);
+        }
+    }
+
+    fn station(&mut self, state: &StationState, station: u32) {
+        if state.unsaved.is_empty() && state.unsaved_runs.is_empty() {
+            self.stations.push(station);
         }
     }
 
@@ -147,50 +155,154 @@ impl Changed {
 }
 
 impl Shard {
-    /// Every window that changed since the last call.
+    /// Everything that changed since the last call: windows, of long ones the parts that did, and what is owed. Where
+    /// state is kept durably each call is confirmed, in order, by [`Shard::flushed`].
     pub fn take_changes(&mut self) -> Changes {
-        let mut slots = Vec::new();
-        for topic in std::mem::take(&mut self.changed.globals) {
-            let state = self.topics[topic.ix()].global.as_ref().and_then(crate::window::Window::state);
-            slots.push(SlotChange { place: Place::Global, of: self.of(Source::Topic(topic)), part: 0, state });
+        let (pending, early) = (self.take_pending(), self.take_early());
+        let (mut slots, mut runs) = (Vec::new(), Vec::new());
+        // Every shard has a copy of what is global; one gives it out.
+        for topic in std::mem::take(&mut self.changed.globals).into_iter().filter(|_| self.tells_of_global) {
+            let of = self.of(Source::Topic(topic));
+            if let Some(window) = &mut self.topics[topic.ix()].global {
+                window.take_state(&mut |part, state| {
+                    slots.push(SlotChange { place: Place::Global, of: of.clone(), part, state });
+                });
+            }
         }
         for station in std::mem::take(&mut self.changed.stations) {
             for source in std::mem::take(&mut self.stations[station as usize].unsaved) {
-                let of = &self.stations[station as usize];
-                let state = match source {
-                    Source::Topic(topic) => of.windows[topic.ix()].state(),
-                    Source::Module(module) => of.results[module.ix()].state().map(WindowState::Results),
-                };
-                slots.push(SlotChange { place: Place::Station(of.id.clone()), of: self.of(source), part: 0, state });
+                let of = self.of(source);
+                let state = &mut self.stations[station as usize];
+                let place = Place::Station(state.id.clone());
+                let mut give =
+                    |part, state| slots.push(SlotChange { place: place.clone(), of: of.clone(), part, state });
+                match source {
+                    Source::Topic(topic) => state.windows[topic.ix()].take_state(&mut give),
+                    Source::Module(module) => give(0, state.results[module.ix()].state().map(WindowState::Results)),
+                }
+            }
+            for module in std::mem::take(&mut self.stations[station as usize].unsaved_runs) {
+                runs.extend(self.take_run(station, module));
             }
         }
-        Changes { slots, ..Changes::default() }
+        Changes { slots, runs, pending, early }
     }
 
-    /// Takes windows back in that [`Shard::take_changes`] gave out. Makes nothing due, and nothing of it counts as
-    /// changed. What the plan no longer has is passed over.
+    fn take_run(&mut self, station: u32, module: ModuleId) -> Option<RunChange> {
+        let state = &mut self.stations[station as usize];
+        let run = &mut state.runs[module.ix()];
+        let mut now = run.state(self.modules[module.ix()].loaded);
+        // What time makes due it will make due again.
+        now.due &= !matches!(self.plan.module(module).trigger, Trigger::Every { .. });
+        if std::mem::replace(&mut run.kept, now) == now {
+            return None;
+        }
+        let module = Arc::clone(&self.plan.module(module).name);
+        Some(RunChange { station: state.id.clone(), module, state: Some(now) })
+    }
+
+    fn take_pending(&mut self) -> Vec<PendingChange> {
+        let came = std::mem::take(&mut self.queues.came);
+        self.queues.hurried = false;
+        let mut changes = Vec::with_capacity(came.len() + self.queues.went.len());
+        for &Queued { station, module, number } in &came {
+            let state = &mut self.stations[station as usize];
+            let Some(pending) = state.runs[module.ix()].pending(number) else { continue };
+            let topic = Arc::clone(&self.plan.topic(pending.topic).name);
+            let kept = PendingState { topic, content: pending.what.state() };
+            let (station, module) = (state.id.clone(), Arc::clone(&self.plan.module(module).name));
+            changes.push(PendingChange { station, module, number, state: Some(kept) });
+        }
+        for Queued { station, module, number } in std::mem::take(&mut self.queues.went) {
+            let station = self.stations[station as usize].id.clone();
+            let module = Arc::clone(&self.plan.module(module).name);
+            changes.push(PendingChange { station, module, number, state: None });
+        }
+        if self.queues.durable {
+            self.queues.given.push_back(came);
+        }
+        changes
+    }
+
+    fn take_early(&mut self) -> Option<Vec<EarlyRecord>> {
+        if !std::mem::take(&mut self.changed.early) || !self.tells_of_global {
+            return None;
+        }
+        let early = self.topics.iter().filter_map(|topic| topic.early);
+        let record = |Origin { topic, partition, offset }| EarlyRecord {
+            topic: Arc::clone(&self.plan.topic(topic).name),
+            partition,
+            offset,
+        };
+        Some(early.map(record).collect())
+    }
+
+    /// Notes that how a module stands with a station is to be kept.
+    #[inline]
+    pub(super) fn note_run(&mut self, station: u32, module: ModuleId) {
+        if self.queues.durable {
+            self.changed.run(&mut self.stations[station as usize], station, module);
+        }
+    }
+
+    /// Takes back what [`Shard::take_changes`] gave out. Makes nothing due before topics are loaded, and nothing of it
+    /// counts as changed. What the plan does not have is passed over.
     pub fn restore(&mut self, changes: &Changes) {
         for slot in &changes.slots {
             let Some(state) = &slot.state else { continue };
             match &slot.of {
-                Of::Topic(name) => self.restore_window(&slot.place, name, state),
+                Of::Topic(name) => self.restore_window(slot, name, state),
                 Of::Module(name) => self.restore_result(&slot.place, name, state),
             }
         }
+        changes.runs.iter().for_each(|change| self.restore_run(change));
+        changes.pending.iter().for_each(|change| self.restore_pending(change));
+        changes.early.iter().flatten().for_each(|early| self.restore_early(early));
     }
 
-    fn restore_window(&mut self, place: &Place, name: &str, state: &WindowState) {
+    fn restore_run(&mut self, change: &RunChange) {
+        let (Some(module), Some(state)) = (self.plan.module_id(&change.module), change.state) else { return };
+        let id = change.station.as_str();
+        let Some(station) = self.find_or_readmit(id, station_hash(id)) else { return };
+        let run = &mut self.stations[station as usize].runs[module.ix()];
+        let RunState { due, last_at, ended, failures } = state;
+        (run.changed, run.due_before) = (due, due);
+        (run.last_at, run.ended, run.failures, run.kept) = (last_at, ended, failures, state);
+    }
+
+    fn restore_pending(&mut self, change: &PendingChange) {
+        let (Some(module), Some(kept)) = (self.plan.module_id(&change.module), &change.state) else { return };
+        let Some(topic) = self.plan.topic_id(&kept.topic) else { return };
+        let Some(what) = Handed::restored(&self.topics[topic.ix()].windows, &kept.content) else { return };
+        let id = change.station.as_str();
+        let Some(station) = self.find_or_readmit(id, station_hash(id)) else { return };
+        let run = &mut self.stations[station as usize].runs[module.ix()];
+        run.next_number = run.next_number.max(change.number + 1);
+        if let Err(at) = run.pending.binary_search_by_key(&change.number, |pending| pending.number) {
+            run.pending.insert(at, Pending { number: change.number, topic, what, owed: None, ready: true });
+        }
+    }
+
+    fn restore_early(&mut self, early: &EarlyRecord) {
+        let Some(topic) = self.plan.topic_id(&early.topic) else { return };
+        let origin = Origin { topic, partition: early.partition, offset: early.offset };
+        if self.topics[topic.ix()].early.replace(origin).is_none() {
+            self.due.keep(Some(origin));
+        }
+    }
+
+    fn restore_window(&mut self, slot: &SlotChange, name: &str, state: &WindowState) {
         let Some(topic) = self.plan.topic_id(name) else { return };
         let of = &mut self.topics[topic.ix()];
-        let whose = match (place, &mut of.global) {
+        let whose = match (&slot.place, &mut of.global) {
             (Place::Global, Some(window)) => {
-                window.restore(&of.windows, state);
+                window.restore(&of.windows, slot.part, state);
                 None
             }
             (Place::Station(id), None) => {
                 let Some(station) = self.find_or_readmit(id.as_str(), station_hash(id.as_str())) else { return };
                 let of = &self.topics[topic.ix()];
-                self.stations[station as usize].windows[topic.ix()].restore(&of.windows, state);
+                self.stations[station as usize].windows[topic.ix()].restore(&of.windows, slot.part, state);
                 Some(station)
             }
             _ => return,

@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
 use super::Mode;
-use super::run::{Pending, Phase, Run, RunId};
+use super::run::{Pending, Phase, RunId, Running};
 use super::station::StationState;
 use crate::ident::{Millis, ModuleId, Offset, Partition, TopicId};
 use crate::provenance::Origin;
@@ -27,8 +27,11 @@ pub(super) struct DueRuns {
     owed: Vec<Reasons>,
     /// Likewise on account of buckets that were not handed over yet.
     kept: Vec<Reasons>,
-    /// Per topic the closed buckets that wait for nothing but their module.
+    /// Per topic what waits to be handed over: closed buckets while nothing but their module is missing, and readings
+    /// that each are a run of their own, whatever they wait for.
     backlog: Vec<usize>,
+    /// Modules of which each reading is a run.
+    each: Vec<bool>,
     open: usize,
 }
 
@@ -52,13 +55,14 @@ impl Reasons {
 }
 
 impl DueRuns {
-    pub(super) fn new(modules: usize, topics: usize) -> Self {
+    pub(super) fn new(each: Vec<bool>, topics: usize) -> Self {
         Self {
-            ready: (0..modules).map(|_| BinaryHeap::new()).collect(),
+            ready: each.iter().map(|_| BinaryHeap::new()).collect(),
             timed: BinaryHeap::new(),
             owed: (0..topics).map(|_| Reasons::default()).collect(),
             kept: (0..topics).map(|_| Reasons::default()).collect(),
             backlog: vec![0; topics],
+            each,
             open: 0,
         }
     }
@@ -118,7 +122,7 @@ impl DueRuns {
                 self.ready[module.ix()].push(Reverse((turn, station)));
             }
         }
-        self.count_backlog(run);
+        self.count_backlog(state, module);
     }
 
     /// The run does not take place: nothing is due, so no record is unsettled on that account.
@@ -127,25 +131,23 @@ impl DueRuns {
         self.open -= usize::from(run.phase != Phase::Idle);
         run.phase = Phase::Idle;
         run.until = None;
-        self.count_backlog(run);
+        self.count_backlog(state, module);
         self.forgive(state, module);
     }
 
-    /// A closed bucket is to be handed over.
-    pub(super) fn keep_bucket(&mut self, state: &mut StationState, module: ModuleId, bucket: Pending) {
-        self.keep(bucket.owed);
-        let run = &mut state.runs[module.ix()];
-        run.pending.push_back(bucket);
-        self.count_backlog(run);
+    /// A closed bucket or a reading is to be handed over.
+    pub(super) fn enqueue(&mut self, state: &mut StationState, module: ModuleId, pending: Pending) {
+        self.keep(pending.owed);
+        state.runs[module.ix()].pending.push_back(pending);
+        self.count_backlog(state, module);
     }
 
-    /// Lets the oldest bucket that is to be handed over go.
-    pub(super) fn drop_bucket(&mut self, state: &mut StationState, module: ModuleId) -> bool {
-        let run = &mut state.runs[module.ix()];
-        let Some(dropped) = run.pending.pop_front() else { return false };
-        self.count_backlog(run);
+    /// Lets the oldest that is to be handed over go.
+    pub(super) fn drop_pending(&mut self, state: &mut StationState, module: ModuleId) -> Option<Pending> {
+        let dropped = state.runs[module.ix()].pending.pop_front()?;
+        self.count_backlog(state, module);
         self.handed_over(dropped.owed);
-        true
+        Some(dropped)
     }
 
     /// The next run that was to wait until `now`, and how it waited.
@@ -180,32 +182,41 @@ impl DueRuns {
         (0..).map(ModuleId).zip(&self.ready).filter(|(_, queue)| !queue.is_empty()).map(|(module, _)| module)
     }
 
-    /// A run taken from the queue starts: it sees every change so far, and of the buckets the oldest.
-    pub(super) fn start(
-        &mut self,
-        state: &mut StationState,
-        station: u32,
-        module: ModuleId,
-        now: Millis,
-    ) -> (RunId, Option<Pending>) {
-        let run = &mut state.runs[module.ix()];
+    /// A run taken from the queue starts: it sees every change so far, and of what is pending the oldest.
+    pub(super) fn start(&mut self, state: &mut StationState, id: RunId, now: Millis) -> Option<Pending> {
+        let run = &mut state.runs[id.module.ix()];
         run.phase = Phase::Running;
-        run.changed = false;
         run.last_at = Some(now);
-        let bucket = run.pending.pop_front();
-        run.running = (run.owed.take(), bucket.as_ref().and_then(|pending| pending.owed));
-        self.count_backlog(run);
-        (RunId { station, module }, bucket)
+        let pending = run.pending.pop_front_if(|pending| pending.ready);
+        let (saw_changes, owed) = (std::mem::take(&mut run.changed), run.owed.take());
+        run.running = Some(Running { saw_changes, owed, pending: pending.clone(), hash: None });
+        self.count_backlog(state, id.module);
+        pending
     }
 
-    /// A run ended: the record that it was owed to, and the one its bucket stood for. They are settled once the caller
-    /// says so.
-    pub(super) fn end(&mut self, state: &mut StationState, id: RunId) -> (Option<Origin>, Option<Origin>) {
+    /// A run ended. What it is owed to is settled once the caller says so.
+    pub(super) fn end(&mut self, state: &mut StationState, id: RunId) -> Option<Running> {
         let run = &mut state.runs[id.module.ix()];
         run.phase = Phase::Idle;
         self.open -= 1;
-        self.count_backlog(run);
-        std::mem::take(&mut run.running)
+        let running = run.running.take();
+        self.count_backlog(state, id.module);
+        running
+    }
+
+    /// A run ended without anything having come of it: it is owed as before.
+    pub(super) fn put_back(&mut self, state: &mut StationState, id: RunId) {
+        let Some(Running { saw_changes, owed, pending, .. }) = self.end(state, id) else { return };
+        let run = &mut state.runs[id.module.ix()];
+        run.changed |= saw_changes;
+        match owed {
+            Some(before) if run.owed.is_some() => self.settled(before),
+            owed => run.owed = run.owed.or(owed),
+        }
+        if let Some(pending) = pending {
+            state.runs[id.module.ix()].pending.push_front(pending);
+        }
+        self.count_backlog(state, id.module);
     }
 
     pub(super) fn oldest_unsettled(&self) -> std::collections::HashMap<(TopicId, Partition), Offset> {
@@ -245,13 +256,25 @@ impl DueRuns {
         origin.into_iter().for_each(|origin| self.kept[origin.topic.ix()].remove(origin));
     }
 
+    /// Whether each reading of some topic is a run of this module.
+    pub(super) fn is_each(&self, module: ModuleId) -> bool {
+        self.each[module.ix()]
+    }
+
+    /// How much of a topic waits to be handed over.
+    pub(super) fn backlog(&self, topic: TopicId) -> usize {
+        self.backlog[topic.ix()]
+    }
+
     /// Buckets count as backlog while their run is due; those of an incomplete station wait for something else. Nearly
-    /// all modules take buckets of one topic, so that of the oldest stands for all.
-    fn count_backlog(&mut self, run: &mut Run) {
+    /// all modules take them of one topic, so that of the oldest stands for all.
+    fn count_backlog(&mut self, state: &mut StationState, module: ModuleId) {
+        let run = &mut state.runs[module.ix()];
         let (topic, before) = run.backlog;
         self.backlog[topic.ix()] -= before;
         let topic = run.pending.front().map_or(topic, |oldest| oldest.topic);
-        let now = if run.phase == Phase::Idle { 0 } else { run.pending.len() };
+        let counts = self.each[module.ix()] || run.phase != Phase::Idle;
+        let now = if counts { run.pending.len() } else { 0 };
         self.backlog[topic.ix()] += now;
         run.backlog = (topic, now);
     }

@@ -53,14 +53,18 @@ impl Shard {
         now: Millis,
     ) {
         let provenance = Provenance {
-            incarnation: 0,
+            incarnation: self.topics[topic.ix()].incarnation,
             partition: origin.partition,
             offset: origin.offset,
             element: row.element.unwrap_or(0),
         };
         let arriving = Arriving { time: row.time, origin: provenance, body: readings.body(row) };
         let Some(id) = readings.station(row) else {
-            let change = self.put(None, topic, &arriving, (origin, row.element, mode), now);
+            let mut change = self.put(None, topic, &arriving, (origin, row.element, mode), now);
+            if mode == Mode::Live && !self.topics[topic.ix()].each.is_empty() {
+                self.enqueue_each(None, topic, &arriving, origin);
+                change = change.max(Change::Seen);
+            }
             self.global_change = self.global_change.max(change);
             return;
         };
@@ -72,7 +76,11 @@ impl Shard {
             }
             return;
         };
-        let change = self.put(Some(station), topic, &arriving, (origin, row.element, mode), now);
+        let mut change = self.put(Some(station), topic, &arriving, (origin, row.element, mode), now);
+        if mode == Mode::Live && !self.topics[topic.ix()].each.is_empty() {
+            self.enqueue_each(Some(station), topic, &arriving, origin);
+            change = change.max(Change::Seen);
+        }
         self.touch(station, change, is_new);
     }
 
@@ -164,6 +172,7 @@ impl Shard {
         let waits = |(module, triggers): &(ModuleId, bool)| *triggers && !self.modules[module.ix()].loaded;
         if mode == Mode::Live && change == Change::Due && topic.early.is_none() && topic.readers.iter().any(waits) {
             topic.early = Some(origin);
+            self.changed.early = true;
             self.due.keep(Some(origin));
         }
     }
@@ -171,12 +180,17 @@ impl Shard {
     /// A changed window is a change for the modules that it triggers. One that is loaded again while its module runs
     /// already was seen in an earlier life, unless the station was incomplete then too.
     fn note_change(&mut self, station: u32, origin: Origin, mode: Mode, now: Millis) {
+        // A bucket that closed is in the queue of everyone it triggers.
+        if mode == Mode::Live && self.topics[origin.topic.ix()].windows.closer().is_some() {
+            return;
+        }
         for at in 0..self.topics[origin.topic.ix()].readers.len() {
             let (module, triggers) = self.topics[origin.topic.ix()].readers[at];
             let seen =
                 || mode == Mode::Load && self.modules[module.ix()].loaded && self.is_complete(station, module, now);
             if triggers && !seen() {
                 self.due.note_change(&mut self.stations[station as usize], module, origin, mode);
+                self.note_run(station, module);
             }
         }
     }

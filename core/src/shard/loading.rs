@@ -2,7 +2,7 @@
 
 use super::Shard;
 use crate::ident::{Millis, ModuleId, TopicId};
-use crate::plan::Source;
+use crate::plan::{Source, Trigger};
 use crate::provenance::Origin;
 
 impl Shard {
@@ -36,6 +36,7 @@ impl Shard {
         for at in 0..self.topics.len() {
             let topic = &mut self.topics[at];
             if topic.readers.iter().all(|(module, _)| self.modules[module.ix()].loaded) {
+                self.changed.early |= topic.early.is_some();
                 self.due.handed_over(topic.early.take());
             }
         }
@@ -49,18 +50,20 @@ impl Shard {
     }
 
     /// What loading alone made due was settled in an earlier life, unless the station was incomplete then too. Of a
-    /// module whose inputs are all global nothing says so: its run was owed to whichever record first named the
-    /// station, so it runs again. So does one whose results others of this process depend on: they are kept in memory.
+    /// module whose inputs are all global nothing says so unless runs are recorded: its run was owed to whichever record
+    /// first named the station, so it runs again. So does one of which nothing is known though others depend on it.
     fn release_loaded(&mut self, station: u32, module: ModuleId, now: Millis) {
-        let is_needed = !self.modules[module.ix()].dependents.is_empty();
         let global = self.early_global(module);
+        let first = self.is_first(station, module);
         let run = &mut self.stations[station as usize].runs[module.ix()];
-        run.changed |= is_needed;
+        run.changed |= first;
         let early = std::mem::take(&mut run.early);
         let cause = early.first().copied().or(global);
         if run.wants() {
             self.release_wanting(station, module, cause, now);
         }
+        self.stations[station as usize].runs[module.ix()].due_before = false;
+        self.note_run(station, module);
         early.into_iter().for_each(|origin| self.due.handed_over(Some(origin)));
     }
 
@@ -70,14 +73,36 @@ impl Shard {
         self.topics.iter().filter(triggers).find_map(|topic| topic.early)
     }
 
+    /// Whether a run is owed though nothing says so: no result is there for those that depend on it, or, where runs are
+    /// recorded, none of this station is.
+    fn is_first(&self, station: u32, module: ModuleId) -> bool {
+        let state = &self.stations[station as usize];
+        let needed = !self.modules[module.ix()].dependents.is_empty();
+        let recorded = state.runs[module.ix()].ended.is_some();
+        // Of what is handed over one by one the queue knows more.
+        let by_bucket =
+            |topic: &super::TopicState| topic.windows.closer().is_some() && topic.readers.contains(&(module, true));
+        match self.plan.module(module).trigger {
+            Trigger::Each { .. } => false,
+            Trigger::Changes { .. } if self.topics.iter().any(by_bucket) => {
+                needed && state.results[module.ix()].newest().is_none()
+            }
+            Trigger::Every { .. } => needed && state.results[module.ix()].newest().is_none(),
+            Trigger::Changes { .. } => {
+                (needed && state.results[module.ix()].newest().is_none()) || (self.queues.durable && !recorded)
+            }
+        }
+    }
+
     fn release_wanting(&mut self, station: u32, module: ModuleId, cause: Option<Origin>, now: Millis) {
-        let is_needed = !self.modules[module.ix()].dependents.is_empty();
+        let is_first = self.is_first(station, module);
         let all_global = self.plan.module(module).inputs().all(|(input, _)| match input.source {
-            Source::Topic(topic) => self.topics[topic.ix()].global.is_some(),
+            Source::Topic(topic) => self.topics[topic.ix()].global.is_some() && !self.queues.durable,
             Source::Module(_) => false,
         });
-        let from_loading = cause.is_none() && self.stations[station as usize].runs[module.ix()].pending.is_empty();
-        if from_loading && !all_global && !is_needed && self.is_complete(station, module, now) {
+        let run = &self.stations[station as usize].runs[module.ix()];
+        let from_loading = cause.is_none() && run.pending.is_empty() && !run.due_before;
+        if from_loading && !all_global && !is_first && self.is_complete(station, module, now) {
             self.stations[station as usize].runs[module.ix()].changed = false;
             return;
         }

@@ -10,8 +10,10 @@ mod buckets;
 mod changes;
 mod due;
 mod explain;
+mod failing;
 mod intake;
 mod loading;
+mod queue;
 mod readiness;
 mod run;
 mod station;
@@ -26,20 +28,19 @@ use hashbrown::HashTable;
 
 pub use alarms::Alarm;
 pub use assemble::Incomplete;
-pub use changes::{
-    Changes, EarlyRecord, Of, PendingChange, PendingContent, PendingState, Place, RunChange, RunState, SlotChange,
-};
+pub use changes::{Changes, EarlyRecord, Of, PendingChange, PendingState, Place, RunChange, RunState, SlotChange};
 pub use explain::{Block, Explanation, InputExplanation, RunStanding};
-pub use run::RunId;
+pub use run::{End, RunId};
 
 use crate::contract::ModuleInput;
 use crate::decode::Reason;
 use crate::ident::{Millis, ModuleId, Offset, Partition, TopicId};
-use crate::plan::{Plan, Scope, Source};
-use crate::provenance::Origin;
+use crate::plan::{Plan, Scope, Source, Trigger};
+use crate::provenance::{Incarnation, Origin};
 use crate::window::{TopicWindows, Window};
 use buckets::Whose;
 use due::DueRuns;
+use queue::Queues;
 use station::{Newcomers, StationState};
 use upstream::Patience;
 
@@ -54,6 +55,7 @@ pub struct Shard {
     due: DueRuns,
     dead: VecDeque<DeadReading>,
     changed: changes::Changed,
+    queues: Queues,
     newcomers: Newcomers,
     limit: usize,
     /// Stations of the record in hand, in the order in which it names them.
@@ -86,8 +88,12 @@ struct TopicState {
     applied: HashMap<Partition, Offset>,
     /// When open buckets close by themselves.
     closing: BinaryHeap<Reverse<(Millis, Whose)>>,
-    /// Modules that have this topic among their inputs, with whether it triggers them. In dependency order.
+    /// Which life of the topic its records belong to.
+    incarnation: Incarnation,
+    /// Modules that have this topic among their inputs, with whether a change of it triggers them. In dependency order.
     readers: Vec<(ModuleId, bool)>,
+    /// Modules of which each of its readings is a run.
+    each: Vec<ModuleId>,
 }
 
 #[derive(Debug)]
@@ -99,10 +105,13 @@ struct ModuleState {
     downstream: Vec<ModuleId>,
     patience: Patience,
     next_tick: Option<Millis>,
-    /// Whether a topic that it needs is split: it is not called.
+    /// Whether a run of it was put back: it is not called any more.
+    halted: bool,
+    /// Whether it is not called: it has halted, or a topic that it needs is split.
     suspended: bool,
     /// Runs and buckets that were dropped because the station was incomplete.
     skipped: u64,
+    quarantined: usize,
     alarmed: usize,
 }
 
@@ -164,7 +173,13 @@ impl Shard {
             let readers = plan
                 .modules()
                 .filter(|(_, module)| module.inputs().any(|(input, _)| input.source == Source::Topic(id)));
-            let readers = readers.map(|(module, plan)| (module, plan.is_triggered_by(Source::Topic(id)))).collect();
+            let (mut changes, mut each) = (Vec::new(), Vec::new());
+            for (module, plan) in readers {
+                let triggers = plan.is_triggered_by(Source::Topic(id));
+                let is_each = matches!(plan.trigger, Trigger::Each { .. });
+                changes.push((module, triggers && !is_each));
+                each.extend((triggers && is_each).then_some(module));
+            }
             TopicState {
                 windows,
                 global,
@@ -174,7 +189,9 @@ impl Shard {
                 early: None,
                 applied: HashMap::new(),
                 closing: BinaryHeap::new(),
-                readers,
+                incarnation: 0,
+                readers: changes,
+                each,
             }
         });
         let topics = topics.collect::<Vec<_>>();
@@ -185,14 +202,18 @@ impl Shard {
             downstream: upstream::downstream(&plan, id),
             patience: upstream::patience(&plan, id),
             next_tick: None,
+            halted: false,
             suspended: false,
             skipped: 0,
+            quarantined: 0,
             alarmed: 0,
         });
         let modules = modules.collect();
+        let each = plan.modules.iter().map(|module| matches!(module.trigger, Trigger::Each { .. }));
         Self {
-            due: DueRuns::new(plan.modules.len(), plan.topics.len()),
+            due: DueRuns::new(each.collect(), plan.topics.len()),
             changed: changes::Changed::default(),
+            queues: Queues::default(),
             newcomers: Newcomers::default(),
             topics,
             modules,
@@ -216,12 +237,11 @@ impl Shard {
         self.tells_of_global = false;
     }
 
-    /// States whether partitions of a topic belong to somebody else. What is due meanwhile stays due.
-    pub fn set_split(&mut self, topic: TopicId, split: bool) {
-        self.topics[topic.ix()].split = split;
-        for at in 0..self.modules.len() {
-            let is_split = |source| matches!(source, Source::Topic(topic) if self.topics[topic.ix()].split);
-            self.modules[at].suspended = self.plan.modules[at].inputs().any(|(input, _)| is_split(input.source));
+    /// States which life of a topic the readings that follow belong to.
+    pub fn set_incarnation(&mut self, topic: TopicId, incarnation: Incarnation) {
+        let topic = &mut self.topics[topic.ix()];
+        if std::mem::replace(&mut topic.incarnation, incarnation) != incarnation {
+            topic.applied.clear();
         }
     }
 
@@ -251,8 +271,13 @@ impl Shard {
         {
             // It was ready when it became due; something may have grown too old since.
             if self.is_ready(station, module, now) {
-                let (run, bucket) = self.due.start(&mut self.stations[station as usize], station, module, now);
-                return Some(Invocation { run, input: self.assemble(station, module, bucket.as_ref(), now) });
+                let run = RunId { station, module };
+                let pending = self.due.start(&mut self.stations[station as usize], run, now);
+                let input = self.assemble(station, module, pending.as_ref(), now);
+                let running = self.stations[station as usize].runs[module.ix()].running.as_mut();
+                running.into_iter().for_each(|running| running.hash = Some(input.input_hash));
+                self.note_run(station, module);
+                return Some(Invocation { run, input });
             }
         }
         None

@@ -1,5 +1,7 @@
 //! Completeness: what status an input has, whether a run may take place, and what becomes of one that may not.
 
+use std::sync::Arc;
+
 use super::Shard;
 use super::buckets::PENDING;
 use super::run::Phase;
@@ -133,6 +135,7 @@ impl Shard {
         }
         if !loaded {
             cause.into_iter().for_each(|origin| self.due.owe_early(state, module, origin));
+            self.note_run(station, module);
             return;
         }
         if let Some(origin) = cause {
@@ -147,10 +150,15 @@ impl Shard {
         } else {
             self.put_off(station, module);
         }
+        self.note_run(station, module);
     }
 
-    /// What a due run must wait for: the end of its interval, or a module it depends on.
+    /// What a due run must wait for: the end of its interval or of a pause, or a module it depends on.
     fn must_wait(&self, station: u32, module: ModuleId, now: Millis) -> Option<(Phase, Millis)> {
+        let paused = self.stations[station as usize].runs[module.ix()].paused_until.filter(|&until| until > now);
+        if let Some(until) = paused {
+            return Some((Phase::Delayed, until));
+        }
         if let Trigger::Changes { min_interval_ms, .. } = self.plan.module(module).trigger {
             // A clock that was set back must not hold a run until it catches up.
             let last = self.stations[station as usize].runs[module.ix()].last_at.filter(|&last| last <= now);
@@ -164,7 +172,7 @@ impl Shard {
 
     /// Whether the run that was taken from the queue may start. One that may not is put off.
     pub(super) fn is_ready(&mut self, station: u32, module: ModuleId, now: Millis) -> bool {
-        self.drop_stale_buckets(station, module, now);
+        self.drop_stale(station, module, now);
         let wants = self.stations[station as usize].runs[module.ix()].wants();
         if wants && self.may_run(station, module, now) {
             return true;
@@ -176,38 +184,41 @@ impl Shard {
 
     /// The station is incomplete: nothing is due. What was to be seen is remembered, or dropped and counted.
     fn put_off(&mut self, station: u32, module: ModuleId) {
-        let plan = self.plan.module(module);
+        let plan = Arc::clone(&self.plan);
+        let plan = plan.module(module);
+        if plan.incomplete.then == Then::Skip && self.stations[station as usize].runs[module.ix()].wants() {
+            self.modules[module.ix()].skipped += 1;
+            while self.drop_pending(station, module) {}
+            self.stations[station as usize].runs[module.ix()].changed = false;
+            self.note_run(station, module);
+        }
+        let keeps_all = matches!(plan.trigger, Trigger::Each { .. });
+        while !keeps_all && self.stations[station as usize].runs[module.ix()].pending.len() > PENDING {
+            self.drop_pending(station, module);
+            self.modules[module.ix()].skipped += 1;
+        }
         let state = &mut self.stations[station as usize];
-        if plan.incomplete.then == Then::Skip && state.runs[module.ix()].wants() {
-            self.modules[module.ix()].skipped += 1;
-            while self.due.drop_bucket(state, module) {}
-            state.runs[module.ix()].changed = false;
-        }
-        while state.runs[module.ix()].pending.len() > PENDING {
-            self.due.drop_bucket(state, module);
-            self.modules[module.ix()].skipped += 1;
-        }
         if matches!(plan.trigger, Trigger::Every { .. }) {
             state.runs[module.ix()].changed = false;
         }
         self.due.wait(state, module);
     }
 
-    /// A required bucket that has grown too old while it waited cannot be handed over any more, unless the module's
+    /// A required bucket or reading that has grown too old while it waited cannot be handed over any more, unless the module's
     /// policy does without.
-    fn drop_stale_buckets(&mut self, station: u32, module: ModuleId, now: Millis) {
-        let plan = self.plan.module(module);
+    fn drop_stale(&mut self, station: u32, module: ModuleId, now: Millis) {
+        let plan = Arc::clone(&self.plan);
+        let plan = plan.module(module);
         if matches!(plan.incomplete.then, Then::LastGood | Then::Partial) {
             return;
         }
-        let state = &mut self.stations[station as usize];
-        while let Some(next) = state.runs[module.ix()].pending.front() {
+        while let Some(next) = self.stations[station as usize].runs[module.ix()].pending.front() {
             let required = plan.requires.iter().find(|input| input.source == Source::Topic(next.topic));
             let max_age_ms = required.and_then(|input| input.max_age_ms);
-            if max_age_ms.is_none_or(|max_age_ms| now.since(next.bucket.to()) <= max_age_ms) {
+            if max_age_ms.is_none_or(|max_age_ms| now.since(next.what.time()) <= max_age_ms) {
                 return;
             }
-            self.due.drop_bucket(state, module);
+            self.drop_pending(station, module);
             self.modules[module.ix()].skipped += 1;
         }
     }

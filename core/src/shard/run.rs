@@ -1,11 +1,12 @@
 //! What one module owes one station, and where that stands.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
+use super::RunState;
+use crate::contract::InputHash;
 use crate::ident::{Millis, ModuleId, TopicId};
 use crate::provenance::Origin;
-use crate::window::Closed;
+use crate::window::{Handed, RunResult};
 
 /// Names a run that was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,39 +16,77 @@ pub struct RunId {
     pub module: ModuleId,
 }
 
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// Everything it led to is acknowledged. The result is what dependents see; none when there was none.
+    Done(Option<RunResult>),
+    /// It failed for good, and that is on record.
+    GivenUp,
+    /// Nothing came of it and nothing is on record: it stays due, and its module is called no more.
+    PutBack,
+}
+
 /// What one module owes one station.
 #[derive(Debug, Default)]
 pub(super) struct Run {
     /// Something changed that no invocation has seen.
     pub(super) changed: bool,
-    /// Closed buckets that no invocation has seen, oldest first. Each is seen by one of its own.
+    /// Closed buckets and readings that no invocation has seen, oldest first. Each is seen by one of its own.
     pub(super) pending: VecDeque<Pending>,
+    /// The number of the next one.
+    pub(super) next_number: u64,
     /// The newest record that is unsettled because of those changes. None while the run waits for completeness: then
     /// nothing is due, and the record that completes the station will be owed instead.
     pub(super) owed: Option<Origin>,
     /// Until the module is loaded: the first live record of each partition that it reads. Nobody knows yet which of them
     /// matter, so each stays unsettled.
     pub(super) early: Vec<Origin>,
+    /// Whether the changes were due when the state was kept that this process began with.
+    pub(super) due_before: bool,
     pub(super) phase: Phase,
     /// When a delayed or held run becomes ready at the latest.
     pub(super) until: Option<Millis>,
     /// Its place in the order in which stations were named.
     pub(super) turn: u64,
-    /// The records that the invocation in flight is owed to: by its changes, and by its bucket.
-    pub(super) running: (Option<Origin>, Option<Origin>),
-    /// How many of the pending buckets are counted as backlog, and of which topic.
+    /// The invocation in flight.
+    pub(super) running: Option<Running>,
+    /// How many of what is pending are counted as backlog, and of which topic.
     pub(super) backlog: (TopicId, usize),
     pub(super) last_at: Option<Millis>,
+    /// The hash of the input of the last run that ended.
+    pub(super) ended: Option<InputHash>,
+    /// Runs that failed for good since one last did not, and until when the station pauses on that account.
+    pub(super) failures: u32,
+    pub(super) paused_until: Option<Millis>,
     pub(super) watch: Watch,
+    /// What was last given out of it to be kept.
+    pub(super) kept: RunState,
 }
 
-/// A closed bucket that is to be handed over.
+/// An invocation in flight.
 #[derive(Debug)]
+pub(super) struct Running {
+    /// Whether it sees changes beyond what was pending.
+    pub(super) saw_changes: bool,
+    /// The record that stays unsettled on account of these.
+    pub(super) owed: Option<Origin>,
+    /// What it hands over.
+    pub(super) pending: Option<Pending>,
+    /// The hash of its input.
+    pub(super) hash: Option<InputHash>,
+}
+
+/// A closed bucket or a reading that is to be handed over.
+#[derive(Clone, Debug)]
 pub(super) struct Pending {
+    pub(super) number: u64,
     pub(super) topic: TopicId,
-    pub(super) bucket: Arc<Closed>,
+    pub(super) what: Handed,
     /// The record that stays unsettled until then.
     pub(super) owed: Option<Origin>,
+    /// Whether it may be handed over: it is durable, or nothing is.
+    pub(super) ready: bool,
 }
 
 /// Where a run stands.
@@ -83,11 +122,29 @@ pub(super) enum Watch {
 impl Run {
     /// Whether an invocation has something to see.
     pub(super) fn wants(&self) -> bool {
-        self.changed || !self.pending.is_empty()
+        self.changed || self.pending.front().is_some_and(|pending| pending.ready)
     }
 
     /// Whether dependents wait for it.
     pub(super) fn is_at_work(&self) -> bool {
         matches!(self.phase, Phase::Held | Phase::Ready | Phase::Running)
+    }
+
+    /// What is kept of it. While its module is not `loaded`, changes count that were read live or were due before.
+    pub(super) fn state(&self, loaded: bool) -> RunState {
+        let due = self.changed && (loaded || self.due_before || !self.early.is_empty());
+        let in_flight = self.running.as_ref().is_some_and(|running| running.saw_changes);
+        let (last_at, ended, failures) = (self.last_at, self.ended, self.failures);
+        RunState { due: due || in_flight, last_at, ended, failures }
+    }
+
+    /// What waits under a number, in flight or not.
+    pub(super) fn pending(&mut self, number: u64) -> Option<&mut Pending> {
+        let in_flight = self.running.as_mut().and_then(|running| running.pending.as_mut());
+        if let Some(pending) = in_flight.filter(|pending| pending.number == number) {
+            return Some(pending);
+        }
+        let at = self.pending.binary_search_by_key(&number, |pending| pending.number).ok()?;
+        self.pending.get_mut(at)
     }
 }

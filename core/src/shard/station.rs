@@ -2,7 +2,7 @@
 
 use super::run::Run;
 use super::{Mode, Shard};
-use crate::ident::{Millis, Station};
+use crate::ident::{Millis, ModuleId, Station};
 use crate::plan::Source;
 use crate::provenance::station_hash;
 use crate::window::{Results, Window};
@@ -24,6 +24,7 @@ pub(super) struct StationState {
     pub(super) touched_at: usize,
     /// What changed since changes were last taken.
     pub(super) unsaved: Vec<Source>,
+    pub(super) unsaved_runs: Vec<ModuleId>,
 }
 
 /// Counts first appearances per minute of the clock.
@@ -89,6 +90,7 @@ impl Shard {
             touched_by: 0,
             touched_at: 0,
             unsaved: Vec::new(),
+            unsaved_runs: Vec::new(),
         });
         let stations = &self.stations;
         self.by_id.insert_unique(hash, station, |&other| station_hash(stations[other as usize].id.as_str()));

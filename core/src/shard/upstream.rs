@@ -1,7 +1,7 @@
 //! Modules that depend on modules: results are handed on inside the shard, and a dependent waits for what is at work on
 //! the same version of its input.
 
-use super::run::{Phase, RunId};
+use super::run::{End, Phase, RunId, Running};
 use super::{Mode, Shard};
 use crate::ident::{Millis, ModuleId};
 use crate::plan::{ModulePlan, Plan, Source};
@@ -54,20 +54,45 @@ pub(super) fn patience(plan: &Plan, module: ModuleId) -> Patience {
 }
 
 impl Shard {
-    /// Reports that a run's results are acknowledged or dead-lettered. `result` is what dependents see of it.
-    pub fn finish(&mut self, run: RunId, result: Option<RunResult>, now: Millis) {
+    /// Reports how a run ended.
+    pub fn finish(&mut self, run: RunId, end: End, now: Millis) {
         let RunId { station, module } = run;
         let state = &mut self.stations[station as usize];
         // Dependents go on in this station's turn; a further run of its own waits its turn like any other.
         let counted = std::mem::replace(&mut self.turn, state.runs[module.ix()].turn);
-        let (owed, bucket) = self.due.end(state, run);
+        let result = match end {
+            End::Done(result) => {
+                self.note_success(station, module);
+                result
+            }
+            End::GivenUp => {
+                self.note_failure(station, module, now);
+                None
+            }
+            End::PutBack => {
+                self.due.put_back(state, run);
+                self.halt(module);
+                self.turn = counted;
+                self.release_dependents(station, module);
+                return;
+            }
+        };
+        let Some(Running { owed, pending, hash, .. }) = self.due.end(&mut self.stations[station as usize], run) else {
+            return;
+        };
+        self.stations[station as usize].runs[module.ix()].ended = hash;
+        self.note_run(station, module);
+        let handed = pending.as_ref().and_then(|pending| pending.owed);
         if let Some(result) = result {
             // Dependents owe the records of this run before it lets go of them.
-            self.hand_on(station, module, result, owed.or(bucket), now);
+            self.hand_on(station, module, result, owed.or(handed), now);
         }
         self.release_dependents(station, module);
         owed.into_iter().for_each(|origin| self.due.settled(origin));
-        self.due.handed_over(bucket);
+        if let Some(pending) = pending {
+            self.due.handed_over(pending.owed);
+            self.note_gone(station, module, pending.number);
+        }
         self.turn = counted + 1;
         self.consider(station, module, None, now);
     }
@@ -88,6 +113,7 @@ impl Shard {
                     Some(origin) => self.due.note_change(state, dependent, origin, Mode::Live),
                     None => state.runs[dependent.ix()].changed = true,
                 }
+                self.note_run(station, dependent);
             }
             self.consider(station, dependent, origin.filter(|_| changed), now);
             self.look(station, dependent, now);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::latest::Entry;
 use super::text::Projection;
-use super::{BucketState, EntryState, View};
+use super::{BucketState, EntryState, OpenBucketState, View};
 use crate::contract::{Bucket, Reading, Value};
 use crate::ident::Millis;
 use crate::plan::BucketPlan;
@@ -24,7 +24,10 @@ pub(crate) struct Buckets {
 #[derive(Debug, Default)]
 struct Open {
     readings: BTreeMap<(Millis, Provenance), Entry>,
-    /// The newest record of it that was read live: it stays unsettled until the bucket has been handed over.
+    /// Whether any of it was read live: then it is to be handed over.
+    live: bool,
+    /// The newest record of it that was read live by this process: it stays unsettled until the bucket has been handed
+    /// over.
     owed: Option<Origin>,
 }
 
@@ -43,7 +46,9 @@ pub(crate) struct Closed {
 #[derive(Debug)]
 pub(crate) struct Closing {
     pub(crate) bucket: Arc<Closed>,
-    /// The record that stays unsettled until it has been handed over; none when all of it was only loaded.
+    /// Whether it is to be handed over; not so when all of it was only loaded.
+    pub(crate) live: bool,
+    /// The record that stays unsettled until it has been handed over.
     pub(crate) owed: Option<Origin>,
 }
 
@@ -80,6 +85,7 @@ impl Buckets {
             return Taken::Known;
         }
         bucket.readings.insert((time, origin), Entry::new(time, origin, text));
+        bucket.live |= live.is_some();
         let released = live.and_then(|live| bucket.owed.replace(live));
         Taken::Kept { opened, released }
     }
@@ -102,11 +108,11 @@ impl Buckets {
             && ends(*first.key())
         {
             let (number, open) = first.remove_entry();
-            let owed = open.owed;
+            let Open { live, owed, .. } = open;
             let bucket = Arc::new(Closed::of(number, open.readings, topic));
             self.closed_until = Some(number);
             self.newest = Some(Arc::clone(&bucket));
-            closed.push(Closing { bucket, owed });
+            closed.push(Closing { bucket, live, owed });
         }
         closed
     }
@@ -120,29 +126,30 @@ impl Buckets {
     }
 
     pub(super) fn state(&self) -> Option<BucketState> {
-        let entries = |open: &Open| open.readings.values().map(Entry::state).collect();
+        let open = |(&number, open): (&i64, &Open)| {
+            let readings = open.readings.values().map(Entry::state).collect();
+            OpenBucketState { number, live: open.live, readings }
+        };
         let state = BucketState {
-            open: self.open.iter().map(|(&number, open)| (number, entries(open))).collect(),
+            open: self.open.iter().map(open).collect(),
             newest: self.newest.as_ref().map(|newest| (newest.number, newest.state())),
         };
         (!state.open.is_empty() || state.newest.is_some()).then_some(state)
     }
 
     pub(super) fn restore(&mut self, topic: &Closer<'_>, state: &BucketState) {
-        let readings = |entries: &[EntryState]| {
-            let entry = |e: &EntryState| ((e.time, e.origin), Entry::new(e.time, e.origin, &e.json));
-            entries.iter().map(entry).collect::<BTreeMap<_, _>>()
-        };
         if let Some((number, entries)) = &state.newest
             && self.closed_until.is_none_or(|closed| closed < *number)
         {
-            self.newest = Some(Arc::new(Closed::of(*number, readings(entries), topic)));
+            self.newest = Some(Arc::new(Closed::restored(topic, *number, entries)));
             self.closed_until = Some(*number);
             self.open.retain(|open, _| open > number);
         }
-        for (number, entries) in &state.open {
+        for OpenBucketState { number, live, readings } in &state.open {
             if self.closed_until.is_none_or(|closed| closed < *number) {
-                self.open.entry(*number).or_default().readings.extend(readings(entries));
+                let open = self.open.entry(*number).or_default();
+                open.live |= live;
+                open.readings.extend(restored(readings));
             }
         }
     }
@@ -173,6 +180,15 @@ impl Closed {
         }
     }
 
+    /// A bucket that [`Closed::state`] gave out.
+    pub(super) fn restored(topic: &Closer<'_>, number: i64, entries: &[EntryState]) -> Self {
+        Self::of(number, restored(entries), topic)
+    }
+
+    pub(super) fn number(&self) -> i64 {
+        self.number
+    }
+
     /// When the bucket began.
     pub(crate) fn from(&self) -> Millis {
         self.from
@@ -192,7 +208,7 @@ impl Closed {
         self.entries.iter().for_each(|(_, origin)| visit(origin));
     }
 
-    fn state(&self) -> Vec<EntryState> {
+    pub(super) fn state(&self) -> Vec<EntryState> {
         let entries = self.entries.iter().zip(&*self.readings);
         let entry = |((time, origin), reading): (&(Millis, Provenance), &Reading)| EntryState {
             time: *time,
@@ -201,6 +217,11 @@ impl Closed {
         };
         entries.map(entry).collect()
     }
+}
+
+fn restored(entries: &[EntryState]) -> BTreeMap<(Millis, Provenance), Entry> {
+    let entry = |e: &EntryState| ((e.time, e.origin), Entry::new(e.time, e.origin, &e.json));
+    entries.iter().map(entry).collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod bucket;
 mod grid;
+mod handed;
 mod latest;
 mod per_key;
 mod results;
@@ -16,16 +17,17 @@ use crate::ident::Millis;
 use crate::plan::{TopicPlan, WindowPlan};
 use crate::provenance::{Provenance, TopicSeed};
 
-pub(crate) use bucket::{Buckets, Closed, Closer, Closing, Taken};
+pub(crate) use bucket::{Buckets, Closer, Closing, Taken};
 use grid::{GridTimes, GridWindow, Placed};
+pub(crate) use handed::Handed;
 use latest::Latest;
 use per_key::PerKey;
 pub(crate) use results::Results;
 pub use results::RunResult;
 use rows::Rows;
 pub use state::{
-    BucketState, EntryState, GridCellState, GridReadingState, ResultState, RowsColumnState, RowsContentState,
-    RowsState, WindowState,
+    BucketState, EntryState, GridCellState, GridReadingState, OpenBucketState, PendingContent, ResultState,
+    RowsColumnState, RowsContentState, RowsState, WindowState,
 };
 use text::Projection;
 
@@ -151,8 +153,8 @@ impl Window {
         }
     }
 
-    /// Takes content in that [`Window::state`] gave out. What is newer already stays.
-    pub(crate) fn restore(&mut self, topic: &TopicWindows, state: &WindowState) {
+    /// Takes a part back that [`Window::take_state`] gave out. What is newer already stays.
+    pub(crate) fn restore(&mut self, topic: &TopicWindows, part: u64, state: &WindowState) {
         match (self, state, &topic.plan) {
             (Self::Latest(latest), WindowState::Latest(entry), _) => {
                 latest.apply(entry.time, entry.origin, &entry.json);
@@ -175,8 +177,8 @@ impl Window {
                 }
             }
             (Self::Results(results), WindowState::Results(state), _) => results.restore(state),
-            (Self::Rows(rows), WindowState::Rows(parts), WindowPlan::Rows(plan)) => {
-                parts.iter().for_each(|part| rows.restore(plan, &topic.seed, part));
+            (Self::Rows(rows), WindowState::Rows(state), WindowPlan::Rows(plan)) => {
+                state.iter().for_each(|state| rows.restore(plan, &topic.seed, part, state));
             }
             _ => {}
         }

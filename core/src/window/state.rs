@@ -37,10 +37,30 @@ pub struct EntryState {
 /// The content of a `bucket` window. Every bucket up to the newest closed one is closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BucketState {
-    /// The open buckets by number, each with its readings.
-    pub open: Vec<(i64, Vec<EntryState>)>,
+    /// The open buckets in order of time.
+    pub open: Vec<OpenBucketState>,
     /// The newest closed bucket.
     pub newest: Option<(i64, Vec<EntryState>)>,
+}
+
+/// A bucket that still takes readings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenBucketState {
+    /// Its number.
+    pub number: i64,
+    /// Whether it is to be handed over once it closes; not so when all of it was only loaded.
+    pub live: bool,
+    /// Its readings.
+    pub readings: Vec<EntryState>,
+}
+
+/// A closed bucket, or one reading.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PendingContent {
+    /// The bucket of this number, with its readings.
+    Bucket(i64, Vec<EntryState>),
+    /// One reading.
+    Reading(EntryState),
 }
 
 /// The result of a module.
@@ -114,15 +134,19 @@ pub struct RowsColumnState {
 }
 
 impl Window {
-    /// The window's content; none when it is empty.
-    pub(crate) fn state(&self) -> Option<WindowState> {
-        match self {
+    /// Gives out the window's content, or none when it is empty. Rows come in parts, each under its number, and only
+    /// those that changed since the last call; everything else is one part of number 0.
+    pub(crate) fn take_state(&mut self, give: &mut dyn FnMut(u64, Option<WindowState>)) {
+        let whole = match self {
             Self::Latest(latest) => latest.state().map(WindowState::Latest),
             Self::PerKey(per_key) => Some(per_key.state()).filter(|state| !state.is_empty()).map(WindowState::PerKey),
             Self::Buckets(buckets) => buckets.state().map(WindowState::Buckets),
             Self::Results(results) => results.state().map(WindowState::Results),
             Self::Grid(grid) => Some(grid.state()).filter(|state| !state.is_empty()).map(WindowState::Grid),
-            Self::Rows(rows) => Some(rows.state()).filter(|state| !state.is_empty()).map(WindowState::Rows),
-        }
+            Self::Rows(rows) => {
+                return rows.take_parts(&mut |part, rows| give(part, rows.map(|rows| WindowState::Rows(vec![rows]))));
+            }
+        };
+        give(0, whole);
     }
 }

@@ -8,7 +8,7 @@ use quorate_core::decode::{DeadRecord, Decoder, Readings};
 use quorate_core::ident::{Epoch, Millis, ModuleId, Offset, Partition, TopicId};
 use quorate_core::plan::Plan;
 use quorate_core::record::RecordBatch;
-use quorate_core::shard::{Invocation, Mode, RunId, Shard};
+use quorate_core::shard::{End, Invocation, Mode, RunId, Shard};
 use serde_json::Value;
 
 /// One record on its way into a batch.
@@ -52,6 +52,19 @@ impl Live {
         live
     }
 
+    /// State is kept durably; nothing is loaded yet.
+    pub fn durable(plan: Plan) -> Self {
+        let mut live = Self::starting(plan);
+        live.shard.keep_durably();
+        live
+    }
+
+    pub fn all_loaded(&mut self, now: i64) -> &mut Self {
+        let topics: Vec<TopicId> = self.plan.topics().map(|(topic, _)| topic).collect();
+        topics.into_iter().for_each(|topic| self.shard.topic_loaded(topic, Millis(now)));
+        self
+    }
+
     pub fn topic(&self, name: &str) -> TopicId {
         self.plan.topic_id(name).expect("topic")
     }
@@ -87,14 +100,14 @@ impl Live {
         let any = |_: ModuleId| true;
         let mut inputs = Vec::new();
         while let Some(invocation) = self.shard.poll_run(Millis(now), any) {
-            self.shard.finish(invocation.run, None, Millis(now));
+            self.shard.finish(invocation.run, End::Done(None), Millis(now));
             inputs.push(invocation.input);
         }
         inputs
     }
 
     pub fn finish(&mut self, run: RunId, now: i64) -> &mut Self {
-        self.shard.finish(run, None, Millis(now));
+        self.shard.finish(run, End::Done(None), Millis(now));
         self
     }
 

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use quorate_core::plan::{
     BucketPlan, Column, Fill, GridPlan, IncompletePlan, InputPlan, Limits, ModulePlan, OnNull, Pad, Plan, Pointer,
-    RecordsPointer, RowsPlan, Scope, Source, StationLimits, Steps, Then, TimeField, TopicPlan, Trigger, WallClock,
-    WindowPlan,
+    QuarantinePlan, RecordsPointer, RowsPlan, Scope, Source, StationLimits, Steps, Then, TimeField, TopicPlan, Trigger,
+    WallClock, WindowPlan,
 };
 
 /// How many cases chance makes of each property that matters, so that none of them is taken on trust.
@@ -170,6 +170,8 @@ pub struct Module {
     on: Option<Vec<String>>,
     min_interval_ms: i64,
     every_ms: Option<i64>,
+    each: bool,
+    quarantine: Option<QuarantinePlan>,
     incomplete: IncompletePlan,
     call_ms: i64,
 }
@@ -184,6 +186,8 @@ pub fn module(name: &str) -> Module {
         on: None,
         min_interval_ms: 0,
         every_ms: None,
+        each: false,
+        quarantine: None,
         incomplete: IncompletePlan::default(),
         call_ms: 30 * SECOND,
     }
@@ -222,6 +226,17 @@ impl Module {
     }
 
     /// Due at multiples of this.
+    /// Each reading of these topics is a run.
+    pub fn each(mut self, topics: &[&str]) -> Self {
+        self.each = true;
+        self.on(topics)
+    }
+
+    pub fn quarantine(mut self, after: u32, pause_ms: i64, max_pause_ms: i64) -> Self {
+        self.quarantine = Some(QuarantinePlan { after, pause_ms, max_pause_ms });
+        self
+    }
+
     pub fn every(mut self, every_ms: i64) -> Self {
         self.every_ms = Some(every_ms);
         self
@@ -303,6 +318,7 @@ fn resolve(plan: &Plan, module: Module) -> ModulePlan {
         optional: inputs(&module.optional),
         trigger: match module.every_ms {
             Some(interval_ms) => Trigger::Every { interval_ms },
+            None if module.each => Trigger::Each { on: module.on.unwrap_or_default().iter().map(source).collect() },
             None => Trigger::Changes {
                 on: module.on.map(|on| on.iter().map(source).collect()),
                 min_interval_ms: module.min_interval_ms,
@@ -311,5 +327,6 @@ fn resolve(plan: &Plan, module: Module) -> ModulePlan {
         incomplete: module.incomplete,
         run_ms: 3 * module.call_ms,
         call_ms: module.call_ms,
+        quarantine: module.quarantine,
     }
 }

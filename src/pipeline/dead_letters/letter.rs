@@ -12,13 +12,15 @@ use quorate_core::provenance::Origin;
 use quorate_core::record::RecordBatch;
 use quorate_core::shard::DeadReading;
 
+use crate::pipeline::durable::StoredLetter;
 use crate::pipeline::ports::OutgoingRecord;
 
 /// Something given up, ready to be written.
 #[derive(Clone, Debug)]
 pub(in super::super) struct DeadLetter {
     pub(super) origin: Option<Origin>,
-    pub(super) reason: Reason,
+    /// Why; none when it was counted in an earlier life.
+    pub(super) reason: Option<Reason>,
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
     headers: Vec<(&'static str, Vec<u8>)>,
@@ -26,6 +28,10 @@ pub(in super::super) struct DeadLetter {
 
 /// What is kept of a detail, in bytes: a module's error text may be of any length.
 const DETAIL_BYTES: usize = 1024;
+
+/// Every header a letter of a record can have.
+const NAMES: [&str; 6] =
+    ["quorate-origin", "quorate-element", "quorate-reason", "quorate-detail", "quorate-at", "quorate-attempts"];
 
 /// How much of a letter is written. The broker's limits decide; each step gives up what is longest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +72,26 @@ impl DeadLetter {
         dead.iter().filter_map(letter).collect()
     }
 
+    /// A letter that an earlier life of the process kept.
+    pub(super) fn restored(stored: StoredLetter) -> Self {
+        let name = |name: &str| NAMES.iter().find(|known| **known == name).copied();
+        let headers = stored.headers.into_iter().filter_map(|(given, value)| Some((name(&given)?, value)));
+        Self { origin: None, reason: None, key: stored.key, value: stored.value, headers: headers.collect() }
+    }
+
+    /// The letter as it is kept.
+    pub(super) fn stored(&self, id: u64, plan: &Plan) -> StoredLetter {
+        let place = |origin: &Origin| (Arc::clone(&plan.topic(origin.topic).name), origin.partition, origin.offset.0);
+        StoredLetter {
+            id,
+            reason: self.reason.map(|reason| reason.as_str().to_owned()).unwrap_or_default(),
+            origin: self.origin.as_ref().map(place),
+            key: self.key.clone(),
+            value: self.value.clone(),
+            headers: self.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        }
+    }
+
     /// A run that failed for good: its value is the assembled input.
     pub(in super::super) fn of_run(
         input: &ModuleInput,
@@ -82,7 +108,7 @@ impl DeadLetter {
         headers.extend(common(reason, &detail, attempts, at));
         Self {
             origin: None,
-            reason,
+            reason: Some(reason),
             key: Some(input.station.as_str().as_bytes().to_vec()),
             value: Some(input.to_json().into_bytes()),
             headers,
@@ -141,7 +167,7 @@ impl<'a> Source<'a> {
             headers.push(("quorate-element", element.to_string().into_bytes()));
         }
         headers.extend(common(reason, detail, 1, self.at));
-        DeadLetter { origin: Some(origin), reason, key, value, headers }
+        DeadLetter { origin: Some(origin), reason: Some(reason), key, value, headers }
     }
 
     fn element(&mut self, record: u32, element: u32) -> Option<Vec<u8>> {

@@ -2,6 +2,7 @@
 //! committed before it is acknowledged there.
 
 mod letter;
+mod outbox;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -17,10 +18,12 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 use super::counts::Counts;
+use super::durable::StoredLetter;
 use super::gauges::{Gauges, Unsettled};
 use super::ports::{PublishError, Publisher};
 pub(super) use letter::DeadLetter;
 use letter::Form;
+pub(super) use outbox::Outbox;
 
 /// Lists of dead letters that may wait to be taken over by the writer, which never makes them wait for Kafka.
 const QUEUE: usize = 1024;
@@ -34,8 +37,20 @@ pub(super) const MAX_BYTES: usize = 64 << 20;
 /// What the writer is told.
 enum ToWriter {
     Write(Vec<DeadLetter>, Option<oneshot::Sender<()>>),
-    Cut(oneshot::Sender<Unsettled>),
+    Restore(Vec<StoredLetter>),
+    Cut(oneshot::Sender<LetterCut>),
     Drain(oneshot::Sender<()>),
+}
+
+/// The letters of records at one moment.
+#[derive(Debug, Default)]
+pub(super) struct LetterCut {
+    /// Per partition the lowest offset of which a letter is not acknowledged.
+    pub(super) unsettled: Unsettled,
+    /// Letters that are not acknowledged, and were not at the cut before.
+    pub(super) added: Vec<StoredLetter>,
+    /// Letters of earlier cuts that are acknowledged.
+    pub(super) settled: Vec<u64>,
 }
 
 /// Hands dead letters to the writer.
@@ -57,11 +72,16 @@ impl DeadLetterSender {
         }
     }
 
-    /// The lowest unacknowledged offsets among everything handed over before; none when the writer is gone.
-    pub(super) async fn unacknowledged(&self) -> Option<Unsettled> {
-        let (reply, unsettled) = oneshot::channel();
+    /// Hands letters over that an earlier life of the process kept and did not see acknowledged.
+    pub(super) async fn restore(&self, letters: Vec<StoredLetter>) {
+        drop(self.0.send(ToWriter::Restore(letters)).await);
+    }
+
+    /// How everything stands that was handed over before; none when the writer is gone.
+    pub(super) async fn cut(&self) -> Option<LetterCut> {
+        let (reply, cut) = oneshot::channel();
         self.0.send(ToWriter::Cut(reply)).await.ok()?;
-        unsettled.await.ok()
+        cut.await.ok()
     }
 
     /// Resolves once everything handed over is acknowledged.
@@ -80,16 +100,21 @@ pub(super) struct DeadLetterWriter {
     counts: Arc<Counts>,
     gauges: Gauges,
     bytes: Gauges,
-    waiting: VecDeque<(DeadLetter, Option<oneshot::Sender<()>>)>,
-    sending: FuturesUnordered<BoxFuture<'static, Sent>>,
+    waiting: VecDeque<Letter>,
+    sending: FuturesUnordered<BoxFuture<'static, Letter>>,
     /// Unacknowledged letters of records, by where the record stands.
     open: BTreeMap<Origin, usize>,
+    /// Where letters are kept until they are acknowledged; none where nothing is kept.
+    outbox: Option<Outbox>,
+    /// The number of the next letter.
+    next: u64,
     drained: Vec<oneshot::Sender<()>>,
 }
 
-/// A letter that was acknowledged.
-struct Sent {
-    letter: DeadLetter,
+/// A letter on its way.
+struct Letter {
+    id: u64,
+    letter: Arc<DeadLetter>,
     reply: Option<oneshot::Sender<()>>,
 }
 
@@ -101,6 +126,7 @@ pub(super) fn writer(
     counts: Arc<Counts>,
     gauges: Gauges,
     bytes: Gauges,
+    outbox: Option<Outbox>,
 ) -> (DeadLetterSender, DeadLetterWriter) {
     let (sender, inbox) = mpsc::channel(QUEUE);
     let writer = DeadLetterWriter {
@@ -113,6 +139,8 @@ pub(super) fn writer(
         waiting: VecDeque::new(),
         sending: FuturesUnordered::new(),
         open: BTreeMap::new(),
+        outbox,
+        next: 0,
         drained: Vec::new(),
     };
     (DeadLetterSender(sender), writer)
@@ -130,9 +158,9 @@ impl DeadLetterWriter {
                 Some(sent) = self.sending.next() => self.sent(sent),
             }
             while self.sending.len() < IN_FLIGHT
-                && let Some((letter, reply)) = self.waiting.pop_front()
+                && let Some(letter) = self.waiting.pop_front()
             {
-                self.sending.push(send(Arc::clone(&self.publisher), Arc::clone(&self.topic), letter, reply).boxed());
+                self.sending.push(send(Arc::clone(&self.publisher), Arc::clone(&self.topic), letter).boxed());
             }
             if self.sending.is_empty() {
                 for reply in self.drained.drain(..) {
@@ -146,22 +174,37 @@ impl DeadLetterWriter {
         match told {
             ToWriter::Write(letters, mut reply) => {
                 for letter in letters {
-                    self.counts.add_dead_letter(letter.reason);
-                    if let Some(origin) = letter.origin {
-                        *self.open.entry(origin).or_default() += 1;
-                        self.gauge(origin.topic, 1, letter.cost(), true);
-                    }
-                    self.waiting.push_back((letter, reply.take()));
+                    letter.reason.into_iter().for_each(|reason| self.counts.add_dead_letter(reason));
+                    self.take_over(Arc::new(letter), reply.take());
                 }
             }
-            ToWriter::Cut(reply) => drop(reply.send(self.oldest())),
+            ToWriter::Restore(letters) => {
+                for stored in letters {
+                    let id = stored.id;
+                    self.next = self.next.max(id.saturating_add(1));
+                    self.outbox.iter_mut().for_each(|outbox| outbox.restored(id));
+                    self.waiting.push_back(Letter { id, letter: Arc::new(DeadLetter::restored(stored)), reply: None });
+                }
+            }
+            ToWriter::Cut(reply) => drop(reply.send(self.cut())),
             ToWriter::Drain(reply) => self.drained.push(reply),
         }
     }
 
-    fn sent(&mut self, sent: Sent) {
-        if let Some(origin) = sent.letter.origin {
-            self.gauge(origin.topic, 1, sent.letter.cost(), false);
+    fn take_over(&mut self, letter: Arc<DeadLetter>, reply: Option<oneshot::Sender<()>>) {
+        let id = self.next;
+        self.next += 1;
+        if let Some(origin) = letter.origin {
+            *self.open.entry(origin).or_default() += 1;
+            self.gauge(origin.topic, 1, letter.cost(), true);
+            self.outbox.iter_mut().for_each(|outbox| outbox.came(id, &letter));
+        }
+        self.waiting.push_back(Letter { id, letter, reply });
+    }
+
+    fn sent(&mut self, Letter { id, letter, reply }: Letter) {
+        if let Some(origin) = letter.origin {
+            self.gauge(origin.topic, 1, letter.cost(), false);
             if let Some(open) = self.open.get_mut(&origin) {
                 *open -= 1;
                 if *open == 0 {
@@ -169,9 +212,15 @@ impl DeadLetterWriter {
                 }
             }
         }
-        if let Some(reply) = sent.reply {
+        self.outbox.iter_mut().for_each(|outbox| outbox.went(id));
+        if let Some(reply) = reply {
             let _ = reply.send(());
         }
+    }
+
+    fn cut(&mut self) -> LetterCut {
+        let (added, settled) = self.outbox.as_mut().map(Outbox::take).unwrap_or_default();
+        LetterCut { unsettled: self.oldest(), added, settled }
     }
 
     fn oldest(&self) -> Unsettled {
@@ -196,16 +245,11 @@ impl DeadLetterWriter {
 
 /// Publishes a letter until it is acknowledged: as it is, then with less and less of it, then again and again, because
 /// a dead letter that cannot be written must hold its offset rather than be lost.
-async fn send(
-    publisher: Arc<dyn Publisher>,
-    topic: Arc<str>,
-    letter: DeadLetter,
-    reply: Option<oneshot::Sender<()>>,
-) -> Sent {
+async fn send(publisher: Arc<dyn Publisher>, topic: Arc<str>, sent: Letter) -> Letter {
     let mut form = Form::Whole;
     loop {
-        match publisher.publish(letter.record(&topic, form)).await {
-            Ok(()) => return Sent { letter, reply },
+        match publisher.publish(sent.letter.record(&topic, form)).await {
+            Ok(()) => return sent,
             Err(PublishError::Closed) => std::future::pending().await,
             Err(PublishError::Refused(detail)) => {
                 warn!(topic = &*topic, detail, ?form, "dead letter refused, will be written with less of it");

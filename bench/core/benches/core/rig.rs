@@ -10,7 +10,7 @@ use quorate_core::decode::{Decoder, Readings};
 use quorate_core::ident::{Epoch, Millis, Offset, TopicId};
 use quorate_core::plan::{IncompletePlan, InputPlan, Limits, ModulePlan, Plan, Source, StationLimits, Trigger};
 use quorate_core::record::RecordBatch;
-use quorate_core::shard::{Invocation, Mode, Shard};
+use quorate_core::shard::{End, Invocation, Mode, Shard};
 
 use crate::kinds::Kind;
 
@@ -84,7 +84,7 @@ impl<'k> Rig<'k> {
     /// Ends all runs in flight and lets go of their inputs.
     pub fn finish(&mut self) {
         for invocation in self.running.drain(..) {
-            self.shard.finish(invocation.run, None, self.now);
+            self.shard.finish(invocation.run, End::Done(None), self.now);
         }
     }
 
@@ -150,6 +150,7 @@ fn plan(kind: &Kind, min_interval_ms: i64) -> Plan {
         incomplete: IncompletePlan::default(),
         run_ms: 90_000,
         call_ms: 30_000,
+        quarantine: None,
     };
     Plan {
         topics: vec![kind.topic.clone()],

@@ -1,6 +1,7 @@
 //! `rows`: the last readings by time, then provenance, kept in segments: as text, or column by column. Old rows leave
 //! at the head without being moved; a late one goes into its place.
 
+mod parts;
 mod places;
 mod segment;
 mod state;
@@ -13,6 +14,10 @@ use crate::ident::Millis;
 use crate::plan::RowsPlan;
 use crate::provenance::{Provenance, TopicSeed};
 use segment::{Content, SEGMENT_ROWS, Segment};
+
+/// How long the newest segment grows before another one begins. It is stored anew after each reading, so it is short;
+/// full ones are joined into longer ones.
+const OPEN_ROWS: usize = if cfg!(test) { 2 } else { 64 };
 
 /// Fewer rows than this that have left are not worth the move of those that stay.
 const WORTH_MOVING: usize = if cfg!(test) { 2 } else { 16 };
@@ -27,6 +32,12 @@ pub(crate) struct Rows {
     len: usize,
     /// Sum over the hashes of their provenances.
     sum: u128,
+    /// The number of the next new segment.
+    next: u64,
+    /// Segments that the store does not have as they are.
+    unsaved: usize,
+    /// Segments that the store has and that are no more.
+    gone: Vec<u64>,
 }
 
 impl Rows {
@@ -85,6 +96,7 @@ impl Rows {
         let Some((segment, at)) = self.place(key) else { return false };
         let (segment, at) = self.make_room(plan, segment, at);
         self.segments[segment].insert(at, key, fill);
+        self.note(segment);
         self.len += 1;
         self.sum = self.sum.wrapping_add(key.1.hash(seed));
         self.let_go(plan, seed);
@@ -111,15 +123,16 @@ impl Rows {
     /// Makes room in a full segment: before or behind everything a new one begins, in the middle it is cut in two.
     fn make_room(&mut self, plan: &RowsPlan, segment: usize, at: usize) -> (usize, usize) {
         let Some(len) = self.segments.get(segment).map(Segment::len) else {
-            self.segments.push_back(Segment::new(plan));
+            self.begin(plan, 0);
             return (0, 0);
         };
+        if at == len && len >= OPEN_ROWS {
+            self.join_full();
+            self.begin(plan, self.segments.len());
+            return (self.segments.len() - 1, 0);
+        }
         if len < SEGMENT_ROWS {
             return (segment, at);
-        }
-        if at == len {
-            self.segments.push_back(Segment::new(plan));
-            return (segment + 1, 0);
         }
         if segment == 0 && self.left > 0 {
             let left = self.left;
@@ -127,14 +140,41 @@ impl Rows {
             return (0, at - left);
         }
         if segment == 0 && at == 0 {
-            self.segments.push_front(Segment::new(plan));
+            self.begin(plan, 0);
             return (0, 0);
         }
         let half = len / 2;
         let (front, back) = (self.segments[segment].part(0..half), self.segments[segment].part(half..len));
         self.segments[segment] = front;
-        self.segments.insert(segment + 1, back);
+        self.note(segment);
+        self.add(segment + 1, back);
         if at <= half { (segment, at) } else { (segment + 1, at - half) }
+    }
+
+    /// Joins the newest segments, as long as one is less than twice as long as all behind it: few are left, and a row
+    /// is moved a few times in its life.
+    fn join_full(&mut self) {
+        while let Some(before) = self.segments.len().checked_sub(2) {
+            if before == 0 && self.left > 0 {
+                self.forget_head();
+            }
+            let (front, back) = (self.segments[before].len(), self.segments[before + 1].len());
+            let room = SEGMENT_ROWS - front;
+            if front >= 2 * back || room == 0 {
+                return;
+            }
+            self.note(before);
+            if back > room {
+                self.note(before + 1);
+                let (first, rest) =
+                    (self.segments[before + 1].part(0..room), self.segments[before + 1].part(room..back));
+                self.segments[before].append(first);
+                self.segments[before + 1] = rest;
+            } else if let Some(back) = self.segments.pop_back() {
+                self.drop_part(&back);
+                self.segments[before].append(back);
+            }
+        }
     }
 
     /// Lets those leave that are more than `size`, or older than the newest by more than the span.
@@ -150,8 +190,10 @@ impl Rows {
             self.len -= 1;
             self.left += 1;
             if self.left == self.segments[0].len() {
-                self.segments.pop_front();
                 self.left = 0;
+                if let Some(emptied) = self.segments.pop_front() {
+                    self.drop_part(&emptied);
+                }
             }
         }
         if self.left >= WORTH_MOVING && self.left > self.segments[0].len() / 2 {

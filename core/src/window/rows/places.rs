@@ -28,6 +28,15 @@ struct Base {
 }
 
 impl Places {
+    /// These, with room for no more.
+    pub(super) fn of(origins: impl ExactSizeIterator<Item = Provenance>) -> Self {
+        let (mut places, all) = (Self::default(), origins.len());
+        for (at, origin) in origins.enumerate() {
+            places.insert(at, origin, |len| all - len);
+        }
+        places
+    }
+
     /// The provenance of row `at`, which is below the number of rows.
     pub(super) fn get(&self, at: usize) -> Provenance {
         let base = &self.bases[self.base_of.get(at).map_or(0, |&base| usize::from(base))];

@@ -16,9 +16,23 @@ pub(super) const SEGMENT_ROWS: usize = if cfg!(test) { 8 } else { 4096 };
 
 #[derive(Debug)]
 pub(super) struct Segment {
+    /// What it is stored by: unique within its window, never given to another one.
+    pub(super) id: u64,
+    pub(super) saved: Saved,
     pub(super) times: Arc<Vec<Millis>>,
     places: Places,
     pub(super) content: Content,
+}
+
+/// How a segment stands with the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Saved {
+    /// The store has never heard of it.
+    Never,
+    /// The store has it as it was.
+    Before,
+    /// The store has it, perhaps with rows that have left.
+    Yes,
 }
 
 /// What is kept of each row.
@@ -31,12 +45,18 @@ pub(super) enum Content {
 }
 
 impl Segment {
-    pub(super) fn new(plan: &RowsPlan) -> Self {
+    pub(super) fn new(plan: &RowsPlan, id: u64) -> Self {
         let content = match &plan.columns {
             Some(columns) => Content::Columns(columns.iter().map(|_| Arc::default()).collect()),
             None => Content::Texts(Vec::new()),
         };
-        Self { times: Arc::default(), places: Places::default(), content }
+        Self { id, saved: Saved::Never, times: Arc::default(), places: Places::default(), content }
+    }
+
+    /// A segment that the store has, of these rows; they stand in order.
+    pub(super) fn stored(id: u64, times: Vec<Millis>, origins: &[Provenance], content: Content) -> Self {
+        let places = Places::of(origins.iter().copied());
+        Self { id, saved: Saved::Yes, times: Arc::new(times), places, content }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -90,12 +110,9 @@ impl Segment {
         }
     }
 
-    /// Takes the rows of a range out into a segment of their own. What is taken out must not be asked for here again.
+    /// Takes the rows of a range out into a segment that stands in place of this one. What is taken out must not be asked for here again.
     pub(super) fn part(&mut self, range: Range<usize>) -> Self {
-        let mut places = Places::default();
-        for (at, row) in range.clone().enumerate() {
-            places.insert(at, self.places.get(row), |len| if len == 0 { range.len() } else { grow(len) });
-        }
+        let places = Places::of(range.clone().map(|row| self.places.get(row)));
         let content = match &mut self.content {
             Content::Texts(texts) => Content::Texts(
                 texts[range.clone()].iter_mut().map(|text| std::mem::replace(text, Text::received(""))).collect(),
@@ -104,7 +121,30 @@ impl Segment {
                 Content::Columns(chunks.iter().map(|chunk| Arc::new(chunk.part(range.clone()))).collect())
             }
         };
-        Self { times: Arc::new(self.times[range].to_vec()), places, content }
+        let times = Arc::new(self.times[range].to_vec());
+        Self { id: self.id, saved: self.saved, times, places, content }
+    }
+
+    /// Takes in all rows of another one, which follow its own.
+    pub(super) fn append(&mut self, other: Self) {
+        let (before, more) = (self.len(), other.len());
+        for at in 0..more {
+            self.places.insert(before + at, other.places.get(at), |_| more - at);
+        }
+        let times = Arc::make_mut(&mut self.times);
+        times.reserve_exact(more);
+        times.extend_from_slice(&other.times);
+        match (&mut self.content, other.content) {
+            (Content::Texts(texts), Content::Texts(others)) => {
+                texts.reserve_exact(more);
+                texts.extend(others);
+            }
+            (Content::Columns(chunks), Content::Columns(others)) => {
+                chunks.iter_mut().zip(&others).for_each(|(chunk, other)| Arc::make_mut(chunk).append(other));
+            }
+            // All segments of a window are of one form.
+            (Content::Texts(_), Content::Columns(_)) | (Content::Columns(_), Content::Texts(_)) => {}
+        }
     }
 
     /// Visits at least the lowest and the highest offset of each partition.

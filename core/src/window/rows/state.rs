@@ -1,20 +1,23 @@
-//! Rows as plain data, segment by segment. Taking them in again, in any order, gives the same window.
+//! Rows as plain data, and back: one by one into their places, or as a segment in one piece.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use super::super::text::Text;
 use super::super::{RowsColumnState, RowsContentState, RowsState};
 use super::Rows;
-use super::segment::Content;
+use super::segment::{Content, SEGMENT_ROWS, Segment};
 use crate::contract::{Chunk, Scalar};
 use crate::plan::RowsPlan;
 use crate::provenance::TopicSeed;
 
-impl Rows {
-    pub(in super::super) fn state(&self) -> Vec<RowsState> {
-        let state = self.parts().map(|(segment, range)| RowsState {
-            times: segment.times[range.clone()].to_vec(),
-            origins: range.clone().map(|at| segment.key(at).1).collect(),
-            content: match &segment.content {
+impl Segment {
+    /// Some rows as plain data.
+    pub(super) fn state(&self, range: Range<usize>) -> RowsState {
+        RowsState {
+            times: self.times[range.clone()].to_vec(),
+            origins: range.clone().map(|at| self.key(at).1).collect(),
+            content: match &self.content {
                 Content::Texts(texts) => {
                     RowsContentState::Texts(texts[range].iter().map(|text| text.as_str().to_owned()).collect())
                 }
@@ -22,12 +25,33 @@ impl Rows {
                     RowsContentState::Columns(chunks.iter().map(|chunk| column(chunk, range.clone())).collect())
                 }
             },
-        });
-        state.collect()
+        }
     }
 
-    /// Takes rows in that [`Rows::state`] gave out. Rows of another form, or of more or fewer columns, are passed over.
-    pub(in super::super) fn restore(&mut self, plan: &RowsPlan, seed: &TopicSeed, state: &RowsState) {
+    /// The segment of some rows; none when they are of another form than the plan's, not in order, or too many for one.
+    pub(super) fn of_state(plan: &RowsPlan, id: u64, state: &RowsState) -> Option<Self> {
+        let rows = state.times.len();
+        let keys = || state.times.iter().zip(&state.origins);
+        if !(1..=SEGMENT_ROWS).contains(&rows) || state.origins.len() != rows || !keys().is_sorted_by(|a, b| a < b) {
+            return None;
+        }
+        let content = match (&state.content, &plan.columns) {
+            (RowsContentState::Texts(texts), None) if texts.len() == rows => {
+                Content::Texts(texts.iter().map(|text| Text::received(text)).collect())
+            }
+            (RowsContentState::Columns(columns), Some(wanted)) if columns.len() == wanted.len() => {
+                Content::Columns(columns.iter().map(|column| Arc::new(column.chunk(rows))).collect())
+            }
+            _ => return None,
+        };
+        Some(Self::stored(id, state.times.clone(), &state.origins, content))
+    }
+}
+
+impl Rows {
+    /// Takes rows in one by one, each into its place. Those of another form, or of more or fewer columns, are passed
+    /// over.
+    pub(super) fn insert_all(&mut self, plan: &RowsPlan, seed: &TopicSeed, state: &RowsState) {
         let keys = state.times.iter().copied().zip(state.origins.iter().copied()).enumerate();
         match (&state.content, &plan.columns) {
             (RowsContentState::Texts(texts), None) => {
@@ -62,6 +86,15 @@ fn column(chunk: &Chunk, range: Range<usize>) -> RowsColumnState {
 }
 
 impl RowsColumnState {
+    fn chunk(&self, rows: usize) -> Chunk {
+        if self.bools.is_empty() && self.texts.is_empty() && self.numbers.len() == rows {
+            return Chunk::of_numbers(self.numbers.clone());
+        }
+        let mut chunk = Chunk::default();
+        (0..rows).for_each(|row| chunk.insert(row, self.value(row), |len| rows - len));
+        chunk
+    }
+
     fn value(&self, row: usize) -> Scalar<'_> {
         let number = self.numbers.get(row).copied().unwrap_or(f64::NAN);
         if !number.is_nan() {

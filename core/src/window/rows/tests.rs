@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::super::View;
+use super::super::{RowsState, View};
 use super::*;
 use crate::contract::{Scalar, Value};
 use crate::ident::Offset;
@@ -166,17 +166,112 @@ proptest! {
     }
 
     #[test]
-    fn what_was_given_out_as_state_comes_back(plan in plans(), keys in keys(), backwards in any::<bool>()) {
-        let (mut rows, mut again) = (Rows::default(), Rows::default());
-        keys.into_iter().for_each(|key| { take(&mut rows, &plan, key); });
-        let mut state = rows.state();
-        if backwards {
-            state.reverse();
+    fn what_was_given_out_by_parts_comes_back_whatever_their_order(
+        plan in plans(),
+        keys in keys(),
+        pauses in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        order in 0_usize..40,
+    ) {
+        let mut pauses: Vec<usize> = pauses.iter().map(|pause| pause.index(keys.len() + 1)).collect();
+        pauses.sort_unstable();
+        let (mut rows, mut store, mut taken) = (Rows::default(), BTreeMap::new(), 0);
+        for pause in pauses {
+            keys[taken..pause].iter().for_each(|key| { take(&mut rows, &plan, *key); });
+            taken = pause;
+            save(&mut rows, &mut store);
+            // Half of the time a process dies here.
+            if pause % 2 == 0 {
+                rows = restored(&plan, &store, order);
+                prop_assert_eq!(rows.unsaved + rows.gone.len(), 0, "the store has all, and nothing else");
+            }
         }
-        state.iter().for_each(|part| again.restore(&plan, &seed(), part));
-        prop_assert_eq!(again.sum, rows.sum);
-        prop_assert_eq!(json_of(&view(&mut again, &plan).value), json_of(&view(&mut rows, &plan).value));
+        keys[taken..].iter().for_each(|key| { take(&mut rows, &plan, *key); });
+        save(&mut rows, &mut store);
+        let mut again = restored(&plan, &store, order);
+        let (want, got) = (view(&mut rows, &plan), view(&mut again, &plan));
+        prop_assert_eq!((json_of(&got.value), got.sum), (json_of(&want.value), want.sum));
+        prop_assert_eq!(parts_of(&rows), parts_of(&again));
+        prop_assert_eq!(stored(&rows), store.keys().copied().collect::<BTreeSet<_>>());
+        let set: BTreeSet<Key> = keys.iter().copied().collect();
+        prop_assert_eq!(json_of(&got.value), value_by_definition(&defined(&set, &plan), &plan));
     }
+
+    #[test]
+    fn parts_of_several_moments_one_after_another_leave_a_window_that_is_stored_right(
+        plan in plans(),
+        keys in keys(),
+        every in 1_usize..30,
+        backwards in any::<bool>(),
+        then in keys(),
+    ) {
+        let (mut rows, mut again, mut store) = (Rows::default(), Rows::default(), BTreeMap::new());
+        for keys in keys.chunks(every) {
+            keys.iter().for_each(|key| { take(&mut rows, &plan, *key); });
+            let mut parts = parts(&mut rows);
+            if backwards {
+                parts.reverse();
+            }
+            for (part, state) in parts {
+                if let Some(state) = &state {
+                    again.restore(&plan, &seed(), part, state);
+                }
+                keep(&mut store, part, state);
+            }
+        }
+        then.iter().for_each(|key| { take(&mut again, &plan, *key); });
+        save(&mut again, &mut store);
+        prop_assert_eq!(stored(&again), store.keys().copied().collect::<BTreeSet<_>>());
+        let mut last = restored(&plan, &store, 0);
+        let want = view(&mut again, &plan);
+        prop_assert_eq!((json_of(&view(&mut last, &plan).value), last.sum), (json_of(&want.value), want.sum));
+        let set: BTreeSet<Key> = keys.iter().chain(&then).copied().collect();
+        prop_assert_eq!(json_of(&want.value), value_by_definition(&defined(&set, &plan), &plan));
+    }
+}
+
+/// What a store has of one window.
+type Store = BTreeMap<u64, RowsState>;
+
+fn parts(rows: &mut Rows) -> Vec<(u64, Option<RowsState>)> {
+    let mut parts = Vec::new();
+    rows.take_parts(&mut |part, state| parts.push((part, state)));
+    parts
+}
+
+fn keep(store: &mut Store, part: u64, state: Option<RowsState>) {
+    match state {
+        Some(state) => drop(store.insert(part, state)),
+        None => drop(store.remove(&part)),
+    }
+}
+
+fn save(rows: &mut Rows, store: &mut Store) {
+    parts(rows).into_iter().for_each(|(part, state)| keep(store, part, state));
+    assert_eq!(parts(rows), [], "each change is given out once");
+}
+
+/// A window of all parts of a store, of which one is taken in first and the others in turn.
+fn restored(plan: &RowsPlan, store: &Store, first: usize) -> Rows {
+    let mut rows = Rows::default();
+    let mut parts: Vec<_> = store.iter().collect();
+    if !parts.is_empty() {
+        let first = first % parts.len();
+        parts.rotate_left(first);
+        parts[1..].reverse();
+    }
+    parts.into_iter().for_each(|(part, state)| rows.restore(plan, &seed(), *part, state));
+    rows
+}
+
+/// The parts that a window takes to be stored.
+fn stored(rows: &Rows) -> BTreeSet<u64> {
+    let stored = rows.segments.iter().filter(|segment| segment.saved != segment::Saved::Never);
+    stored.map(|segment| segment.id).chain(rows.gone.iter().copied()).collect()
+}
+
+/// The rows of each part, by its number.
+fn parts_of(rows: &Rows) -> Vec<(u64, Vec<Key>)> {
+    rows.parts().map(|(segment, range)| (segment.id, range.map(|at| segment.key(at)).collect())).collect()
 }
 
 #[test]
@@ -187,7 +282,7 @@ fn a_window_that_wants_other_columns_takes_no_rows_back() {
     take(&mut rows, &two, key(1, 0, 1, 0));
     for other in [one, texts] {
         let mut again = Rows::default();
-        rows.state().iter().for_each(|part| again.restore(&other, &seed(), part));
+        again.restore(&other, &seed(), 0, &rows.segments[0].state(0..1));
         assert!(again.is_empty());
     }
 }

@@ -1,0 +1,97 @@
+//! What a run of its own hands over: a closed bucket, or one reading. Unlike a window it never changes again.
+
+use std::sync::Arc;
+
+use super::bucket::{Closed, Closer};
+use super::text::Text;
+use super::{EntryState, PendingContent, TopicWindows, View};
+use crate::contract::{Reading, Value};
+use crate::ident::Millis;
+use crate::provenance::Provenance;
+
+/// A closed bucket, or one reading.
+#[derive(Clone, Debug)]
+pub(crate) enum Handed {
+    Bucket(Arc<Closed>),
+    Reading(Arc<Single>),
+}
+
+/// One reading as it was received.
+#[derive(Debug)]
+pub(crate) struct Single {
+    time: Millis,
+    origin: Provenance,
+    reading: Reading,
+    /// The hash of its provenance.
+    sum: u128,
+}
+
+impl Handed {
+    /// A reading on its own.
+    pub(crate) fn reading(topic: &TopicWindows, time: Millis, origin: Provenance, text: &str) -> Self {
+        let reading = Text::received(text).reading(&topic.projection);
+        Self::Reading(Arc::new(Single { time, origin, reading, sum: origin.hash(&topic.seed) }))
+    }
+
+    /// The time of an input made of it: a bucket's end, a reading's own.
+    pub(crate) fn time(&self) -> Millis {
+        match self {
+            Self::Bucket(bucket) => bucket.to(),
+            Self::Reading(single) => single.time,
+        }
+    }
+
+    pub(crate) fn view(&self) -> View {
+        match self {
+            Self::Bucket(bucket) => bucket.view(),
+            Self::Reading(single) => View { value: Value::Reading(single.reading.clone()), sum: single.sum },
+        }
+    }
+
+    pub(crate) fn origins(&self, visit: &mut dyn FnMut(&Provenance)) {
+        match self {
+            Self::Bucket(bucket) => bucket.origins(visit),
+            Self::Reading(single) => visit(&single.origin),
+        }
+    }
+
+    /// When the bucket began; none for a reading.
+    pub(crate) fn bucket_from(&self) -> Option<Millis> {
+        match self {
+            Self::Bucket(bucket) => Some(bucket.from()),
+            Self::Reading(_) => None,
+        }
+    }
+
+    /// Where the reading came from; none for a bucket.
+    pub(crate) fn origin(&self) -> Option<Provenance> {
+        match self {
+            Self::Bucket(_) => None,
+            Self::Reading(single) => Some(single.origin),
+        }
+    }
+
+    pub(crate) fn state(&self) -> PendingContent {
+        match self {
+            Self::Bucket(bucket) => PendingContent::Bucket(bucket.number(), bucket.state()),
+            Self::Reading(single) => {
+                let Single { time, origin, reading, .. } = &**single;
+                let json = reading.as_json().to_owned();
+                PendingContent::Reading(EntryState { time: *time, origin: *origin, json })
+            }
+        }
+    }
+
+    /// The inverse of [`Handed::state`]; none when the topic keeps something else by its present plan.
+    pub(crate) fn restored(topic: &TopicWindows, content: &PendingContent) -> Option<Self> {
+        match (content, topic.closer()) {
+            (PendingContent::Bucket(number, entries), Some(closer)) => Some(Self::bucket(&closer, *number, entries)),
+            (PendingContent::Reading(entry), None) => Some(Self::reading(topic, entry.time, entry.origin, &entry.json)),
+            _ => None,
+        }
+    }
+
+    fn bucket(closer: &Closer<'_>, number: i64, entries: &[EntryState]) -> Self {
+        Self::Bucket(Arc::new(Closed::restored(closer, number, entries)))
+    }
+}
