@@ -18,6 +18,7 @@ use super::lookup::{self, Beginning};
 use super::start::{Life, Notice, Start};
 use super::table::Placed;
 use super::{clock, commits, offsets};
+use crate::fault::kill_point;
 use crate::pipeline::ports::{AssignedPartition, Commit, LaneItem};
 
 type Client = BaseConsumer<PollContext>;
@@ -36,6 +37,7 @@ pub(super) fn granted(context: &PollContext, consumer: &Client, partitions: &Top
     if context.is_closing() {
         return Ok(());
     }
+    kill_point("assign_callback");
     let mut table = context.table();
     for (slot, partition) in known(context, partitions) {
         table.grant(slot, partition);
@@ -50,6 +52,7 @@ pub(super) fn revoked(context: &PollContext, consumer: &Client, partitions: &Top
     if !lost && !context.is_closing() {
         commit_settled(context, consumer, &gone);
     }
+    kill_point("revoke_callback");
     if is_cooperative(consumer) {
         let table = context.table();
         let begun = gone.iter().filter(|(slot, partition)| table.epoch(*slot, *partition).is_some());

@@ -59,7 +59,7 @@ pub(super) fn look_up(context: &PollContext, consumer: &Client, slot: Slot) -> R
     let rules = StartRules {
         absent: topic.settings.auto_offset_reset,
         gone: topic.settings.on_out_of_range,
-        halt_on_recreate: false,
+        recreated: topic.settings.on_recreate,
     };
     let is_durable = (0..count).filter_map(|of| Partition::try_from(of).ok()).any(|of| stood(topic, of).is_some());
     let compacted = is_durable && is_compacted(context, slot);

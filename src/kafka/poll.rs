@@ -18,6 +18,7 @@ use super::outbox::{Handed, Outbox};
 use super::table::Placed;
 use super::watch::TopicWatch;
 use super::{assign, clock, commits, offsets};
+use crate::fault::kill_point;
 use crate::pipeline::ports::LaneItem;
 use care::{Care, Rechecks};
 
@@ -155,6 +156,9 @@ impl Poller<'_> {
         }
         let patience = if self.quiet_turns > SETTLED_TURNS { QUIET_TURN } else { TURN };
         let drained = drain::drain(self.context, self.consumer, patience);
+        if !drained.is_idle() {
+            kill_point("after_poll");
+        }
         self.accept(drained);
     }
 

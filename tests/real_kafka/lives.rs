@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate::config::{ConsumerSettings, MissingTopic, OffsetReset, OutOfRange, Properties, Rehydrate, TopicSettings};
+use quorate::config::{
+    ConsumerSettings, MissingTopic, OffsetReset, OutOfRange, Properties, Recreated, Rehydrate, TopicSettings,
+    Undecodable,
+};
 use quorate::kafka::{IntakeSetup, KafkaConsumers, Timing, TopicHealth, TopicState};
 use quorate::pipeline::durable::{Standings, StoredPosition};
 use quorate::pipeline::lane::{LaneReceiver, lane};
@@ -45,6 +48,8 @@ impl Intake {
             quota: 100,
             auto_offset_reset: OffsetReset::Earliest,
             on_out_of_range: OutOfRange::Earliest,
+            on_recreate: Recreated::Earliest,
+            on_failure: Undecodable::DeadLetter,
             rehydrate: Rehydrate::None,
             missing_topic: MissingTopic::Wait,
             expect_ms: None,
