@@ -16,7 +16,7 @@ use crate::config::{MissingTopic, Settings, StateMode, StateSettings};
 use crate::failures::TargetError;
 use crate::kafka::{
     ConnectError, ConsumerHealth, Ensured, IntakeSetup, KafkaConsumers, KafkaPublisher, KafkaRoomError,
-    PublisherHealth, SettledNow, describe_topics, ensure_topics, wait_for_brokers,
+    PublisherHealth, SettledNow, Timing, describe_topics, ensure_topics, wait_for_brokers,
 };
 use crate::pipeline::ports::{Clock as _, Consumers as _};
 use crate::pipeline::{Handle, Pipeline, Ports};
@@ -104,6 +104,8 @@ impl Service {
             names: settings.plan.topics.iter().map(|topic| Arc::clone(&topic.name)).collect(),
             reload: begun.reload,
             standings: begun.standings,
+            client: settings.client.clone(),
+            timing: Timing::default(),
             lanes: pipeline.lanes(),
             settled: settled_now(handle.clone()),
             runtime: tokio::runtime::Handle::current(),

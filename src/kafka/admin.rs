@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
@@ -13,6 +13,9 @@ use crate::config::{Properties, Provision};
 
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long a question for a topic's configuration may take.
+const CONFIGURATION_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is known of one topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +93,21 @@ async fn create(admin: &AdminClient<Logged>, name: &str, provision: &Provision) 
             None => Ensured::Failed(Trouble::new(TroubleKind::Other, "no answer for this topic")),
         },
     }
+}
+
+/// Whether a topic's log is compacted. Waits for the answer, so it is asked by a thread that may wait.
+pub(super) fn is_compacted(properties: &Properties, topic: &str) -> Result<bool, Trouble> {
+    let unusable = |error: KafkaRoomError| Trouble::new(TroubleKind::Other, error.to_string());
+    let admin = admin(properties).map_err(unusable)?;
+    let options = AdminOptions::new().request_timeout(Some(CONFIGURATION_PATIENCE));
+    let resource = ResourceSpecifier::Topic(topic);
+    let answer = futures::executor::block_on(admin.describe_configs([&resource], &options))
+        .map_err(|error| Trouble::of(&error))?;
+    let unanswered = || Trouble::new(TroubleKind::Other, "no answer for this topic");
+    let resource = answer.into_iter().next().ok_or_else(unanswered)?;
+    let resource = resource.map_err(|code| Trouble::new(TroubleKind::of(code), code.to_string()))?;
+    let policy = resource.get("cleanup.policy").and_then(|entry| entry.value.as_deref());
+    Ok(policy.is_some_and(|policy| policy.split(',').any(|part| part.trim() == "compact")))
 }
 
 fn partitions(admin: &AdminClient<Logged>, name: &str) -> Result<usize, Trouble> {

@@ -18,6 +18,7 @@ use super::lookup::{self, Beginning};
 use super::start::{Life, Notice, Start};
 use super::table::Placed;
 use super::{clock, commits, offsets};
+use crate::fault::kill_point;
 use crate::pipeline::ports::{AssignedPartition, Commit, LaneItem};
 
 type Client = BaseConsumer<PollContext>;
@@ -36,6 +37,7 @@ pub(super) fn granted(context: &PollContext, consumer: &Client, partitions: &Top
     if context.is_closing() {
         return Ok(());
     }
+    kill_point("assign_callback");
     let mut table = context.table();
     for (slot, partition) in known(context, partitions) {
         table.grant(slot, partition);
@@ -50,6 +52,7 @@ pub(super) fn revoked(context: &PollContext, consumer: &Client, partitions: &Top
     if !lost && !context.is_closing() {
         commit_settled(context, consumer, &gone);
     }
+    kill_point("revoke_callback");
     if is_cooperative(consumer) {
         let table = context.table();
         let begun = gone.iter().filter(|(slot, partition)| table.epoch(*slot, *partition).is_some());
@@ -155,22 +158,28 @@ pub(super) fn recheck(context: &PollContext, consumer: &Client) -> Result<(), Tr
             }
         }
     }
+    begin_anew(context, consumer, &outside).map_err(|error| Trouble::new(TroubleKind::Fatal, error.to_string()))
+}
+
+/// Ends these partitions and grants them again, so that their start is looked up anew; the others go on where they are.
+pub(super) fn begin_anew(context: &PollContext, consumer: &Client, outside: &[(Slot, Partition)]) -> KafkaResult<()> {
     let (gone, kept): (Vec<Placed>, Vec<Placed>) =
-        positions.into_iter().partition(|(slot, partition, _)| outside.contains(&(*slot, *partition)));
-    let replaced = if is_cooperative(consumer) {
+        positions(context).into_iter().partition(|(slot, partition, _)| outside.contains(&(*slot, *partition)));
+    if is_cooperative(consumer) {
         let all = gone.iter().chain(&kept).map(|(slot, partition, _)| (&*context.topics[*slot].name, *partition));
-        consumer.incremental_unassign(&offsets::names(all)).and_then(|()| place(context, consumer, &kept, &[]))
+        consumer.incremental_unassign(&offsets::names(all))?;
+        place(context, consumer, &kept, &[])?;
     } else {
-        place(context, consumer, &[], &kept)
-    };
-    replaced.map_err(|error| Trouble::new(TroubleKind::Fatal, error.to_string()))?;
+        place(context, consumer, &[], &kept)?;
+    }
     let leftovers = shown(context, consumer);
     let mut table = context.table();
     for (slot, partition, _) in kept {
         table.restarted(slot, partition, find(&leftovers, slot, partition));
     }
     for (slot, partition, position) in gone {
-        tracing::warn!(topic = &*context.topics[slot].name, partition, %position, "position no longer exists");
+        let topic = &*context.topics[slot].name;
+        tracing::info!(topic, partition, %position, "position is worth nothing any more, asking where to begin");
         table.end(slot, partition);
         table.grant(slot, partition);
     }

@@ -1,7 +1,8 @@
-//! Commits of one consumer: explicit positions only, one request under way at a time, failures made good by the next.
+//! Commits of one consumer: explicit positions only, one request under way at a time. What may pass is
+//! made good by the next; what the group refuses a stranger is dropped.
 
 use rdkafka::consumer::BaseConsumer;
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::context::PollContext;
@@ -57,7 +58,13 @@ pub(super) fn answered(context: &PollContext, result: &KafkaResult<()>, offsets:
                 });
             }
             (Ok(()), None) => {}
-            (Err(error), _) => failures.push((slot, error.to_string())),
+            (Err(error), _) => {
+                if error.rdkafka_error_code().is_some_and(is_no_member) {
+                    table.set_aside(slot, element.partition(), clock::now());
+                    context.health.update(context.topics[slot].id, |health| health.fenced_commits += 1);
+                }
+                failures.push((slot, error.to_string()));
+            }
         }
     }
     let is_failure = result.is_err() || !failures.is_empty();
@@ -68,6 +75,20 @@ pub(super) fn answered(context: &PollContext, result: &KafkaResult<()>, offsets:
     } else if let Err(error) = result {
         failed(context, &error.to_string(), std::iter::empty());
     }
+}
+
+/// Whether the group refuses a commit because it does not count us among its members as they are. Whoever owns the
+/// partitions then begins where the state stands.
+fn is_no_member(code: Code) -> bool {
+    matches!(
+        code,
+        Code::IllegalGeneration
+            | Code::UnknownMemberId
+            | Code::RebalanceInProgress
+            | Code::FencedInstanceId
+            | Code::FencedMemberEpoch
+            | Code::StaleMemberEpoch
+    )
 }
 
 fn failed(context: &PollContext, error: &str, slots: impl Iterator<Item = usize>) {

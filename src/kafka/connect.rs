@@ -24,7 +24,7 @@ const LAST_WORDS: Duration = Duration::from_millis(50);
 pub struct ClusterFacts {
     /// How many brokers there are.
     pub brokers: usize,
-    /// The cluster's id; none when its brokers do not say.
+    /// The cluster's id; none where it has none.
     pub cluster_id: Option<String>,
 }
 

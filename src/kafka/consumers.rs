@@ -4,15 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quorate_core::ident::{Millis, TopicId};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
+use super::broken::{Fate, Hopeless};
 use super::errors::KafkaRoomError;
 use super::health::{ConsumerHealth, TopicHealth, TopicState};
 use super::intake::{IntakeSetup, SubscribedTopic};
 use super::mailbox::Mailbox;
 use super::supervise::Member;
 use super::{clock, threads};
-use crate::config::ConsumerSettings;
+use crate::config::{ConsumerSettings, Properties};
 use crate::pipeline::ports::{Commit, Consumers};
 
 /// All consumers of a run.
@@ -21,6 +22,7 @@ pub struct KafkaConsumers {
     /// The member that reads a topic, by [`TopicId`].
     readers: Vec<Option<usize>>,
     health: Arc<ConsumerHealth>,
+    fate: Arc<Fate>,
 }
 
 struct Handle {
@@ -55,9 +57,10 @@ impl KafkaConsumers {
     pub fn start(setup: IntakeSetup) -> Result<Arc<Self>, KafkaRoomError> {
         let mut readers = vec![None; setup.names.len()];
         let mut boards: Vec<Option<TopicHealth>> = setup.names.iter().map(|_| None).collect();
+        let client = Arc::new(setup.client.clone());
         let mut subscriptions: Vec<Arc<[SubscribedTopic]>> = Vec::with_capacity(setup.consumers.len());
         for (member, consumer) in setup.consumers.iter().enumerate() {
-            let topics = consumer.topics.iter().map(|topic| subscribed(&setup, consumer, *topic));
+            let topics = consumer.topics.iter().map(|topic| subscribed(&setup, &client, consumer, *topic));
             let topics: Arc<[SubscribedTopic]> = topics.collect::<Result<Vec<_>, _>>()?.into();
             for topic in topics.iter() {
                 readers[topic.id.ix()] = Some(member);
@@ -66,6 +69,7 @@ impl KafkaConsumers {
             subscriptions.push(topics);
         }
         let health = Arc::new(ConsumerHealth::new(boards));
+        let fate = Arc::new(Fate::new(subscriptions.len()));
         let topics: usize = subscriptions.iter().map(|topics| topics.len()).sum();
         tracing::info!(consumers = setup.consumers.len(), topics, "starting consumers");
         let mut members = Vec::with_capacity(setup.consumers.len());
@@ -79,6 +83,8 @@ impl KafkaConsumers {
                 mailbox: Arc::clone(&mailbox),
                 settled: Arc::clone(&setup.settled),
                 health: Arc::clone(&health),
+                fate: Arc::clone(&fate),
+                timing: setup.timing,
                 runtime: setup.runtime.clone(),
                 closed,
             };
@@ -86,13 +92,20 @@ impl KafkaConsumers {
                 .map_err(|source| KafkaRoomError::Thread { client: group.clone(), source })?;
             members.push(Handle { group: group.into(), mailbox, closed: Mutex::new(Some(waiting)) });
         }
-        Ok(Arc::new(Self { members, readers, health }))
+        Ok(Arc::new(Self { members, readers, health, fate }))
     }
 
     /// The board that shows how each topic stands.
     #[must_use]
     pub fn health(&self) -> &Arc<ConsumerHealth> {
         &self.health
+    }
+
+    /// Says when the process had better end and leave the rest to whoever supervises it; consumers go on trying what
+    /// they can meanwhile.
+    #[must_use]
+    pub fn hopeless(&self) -> watch::Receiver<Option<Hopeless>> {
+        self.fate.watch()
     }
 
     /// How many consumer clients there are.
@@ -153,6 +166,7 @@ impl Consumers for KafkaConsumers {
 
 fn subscribed(
     setup: &IntakeSetup,
+    client: &Arc<Properties>,
     consumer: &ConsumerSettings,
     topic: TopicId,
 ) -> Result<SubscribedTopic, KafkaRoomError> {
@@ -163,6 +177,7 @@ fn subscribed(
         settings: setup.topics.get(topic.ix()).ok_or_else(unknown)?.clone(),
         reload: setup.reload.get(topic.ix()).copied().unwrap_or_default(),
         standings: Arc::clone(&setup.standings),
+        client: Arc::clone(client),
         lane: setup.lanes.get(topic.ix()).ok_or_else(unknown)?.clone(),
     })
 }
@@ -183,9 +198,11 @@ fn unread(consumer: &ConsumerSettings, topic: &SubscribedTopic) -> TopicHealth {
         rebalances: 0,
         failed_commits: 0,
         stale_commits: 0,
+        fenced_commits: 0,
         missed_offsets: 0,
         foreign_progress: 0,
         renewals: 0,
         rebuilds: 0,
+        self_heals: 0,
     }
 }

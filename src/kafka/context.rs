@@ -12,8 +12,9 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
+use super::broken::{Broken, BrokenKind};
 use super::health::ConsumerHealth;
-use super::intake::{SettledNow, SubscribedTopic, slot_of};
+use super::intake::{SettledNow, SubscribedTopic, Timing, slot_of};
 use super::stats::Statistics;
 use super::table::Table;
 use super::{assign, client, clock, commits};
@@ -24,9 +25,10 @@ pub(super) struct PollContext {
     pub topics: Arc<[SubscribedTopic]>,
     pub settled: SettledNow,
     pub health: Arc<ConsumerHealth>,
+    pub timing: Timing,
     table: Arc<Mutex<Table>>,
     reason: Mutex<Option<String>>,
-    broken: Mutex<Option<String>>,
+    broken: Mutex<Option<Broken>>,
     closing: AtomicBool,
 }
 
@@ -36,10 +38,11 @@ impl PollContext {
         topics: Arc<[SubscribedTopic]>,
         settled: SettledNow,
         health: Arc<ConsumerHealth>,
+        timing: Timing,
         table: Arc<Mutex<Table>>,
     ) -> Self {
         let (reason, broken, closing) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
-        Self { group, topics, settled, health, table, reason, broken, closing }
+        Self { group, topics, settled, health, timing, table, reason, broken, closing }
     }
 
     /// The partition table. Never held across a call that polls.
@@ -53,12 +56,12 @@ impl PollContext {
     }
 
     /// Notes that the client cannot go on: it will be replaced.
-    pub(super) fn give_up(&self, why: String) {
-        lock(&self.broken).get_or_insert(why);
+    pub(super) fn give_up(&self, kind: BrokenKind, why: String) {
+        lock(&self.broken).get_or_insert(Broken { kind, why });
     }
 
     /// Why the client has to be replaced, if it has.
-    pub(super) fn broken(&self) -> Option<String> {
+    pub(super) fn broken(&self) -> Option<Broken> {
         lock(&self.broken).clone()
     }
 
@@ -93,17 +96,20 @@ impl ClientContext for PollContext {
             let Some(slot) = slot_of(&self.topics, name) else { continue };
             let mut prefetched_bytes = 0;
             let mut stalled = None;
+            let is_failing = self.health.is_failing(self.topics[slot].id);
             let mut table = self.table();
             for partition in topic.partitions.values() {
                 prefetched_bytes += partition.fetchq_size;
                 let seen = (partition.end().map(NextOffset), partition.fetchq_size);
-                if table.observe(slot, partition.partition, seen, clock::now()) {
+                let Some((sight, watch)) = table.observe(slot, partition.partition, seen, is_failing) else { continue };
+                if watch.is_stalled(sight, clock::now(), self.timing.stalled_after) {
                     stalled = Some(partition.partition);
                 }
             }
             drop(table);
             if let Some(partition) = stalled {
-                self.give_up(format!("topic {name}, partition {partition}: its end moves and nothing arrives"));
+                let why = format!("topic {name}, partition {partition}: its end moves and nothing arrives");
+                self.give_up(BrokenKind::Stalled, why);
             }
             self.health.update(self.topics[slot].id, |health| health.prefetched_bytes = prefetched_bytes);
         }
@@ -117,13 +123,14 @@ impl ClientContext for PollContext {
 
 impl ConsumerContext for PollContext {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        self.table().rebalanced(clock::now());
         let outcome = match err {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => assign::granted(self, consumer, partitions),
             _ => assign::revoked(self, consumer, partitions),
         };
         if let Err(error) = outcome {
             tracing::error!(group = &*self.group, %error, "rebalance not carried out");
-            self.give_up(format!("rebalance: {error}"));
+            self.give_up(BrokenKind::Failed, format!("rebalance: {error}"));
         }
     }
 

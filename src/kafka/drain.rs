@@ -10,6 +10,7 @@ use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 
+use super::broken::BrokenKind;
 use super::context::PollContext;
 use super::intake::{Slot, slot_of};
 
@@ -95,7 +96,8 @@ impl Turn<'_> {
         }
         if pushed.is_err() {
             // Kafka's own size field is a signed 32-bit number of bytes, the same as an empty batch can hold.
-            self.context.give_up(format!("a record of {} bytes cannot be held", message.payload_len()));
+            let why = format!("a record of {} bytes cannot be held", message.payload_len());
+            self.context.give_up(BrokenKind::Failed, why);
             return true;
         }
         self.bytes += message.payload_len();

@@ -63,8 +63,10 @@ pub enum TroubleKind {
     Corrupt,
     /// The consumer thread polled too late and was put out of the group; it rejoins by itself.
     PolledTooLate,
-    /// Another process took this member's place: a new client.
+    /// Another process took this member's place: it is left to it.
     Fenced,
+    /// This member's place is not free yet: a new client, for as long as a session takes.
+    Unreleased,
     /// The client is of no use any more: a new one.
     Fatal,
     /// Anything else; never swallowed.
@@ -86,6 +88,7 @@ impl TroubleKind {
             Self::Corrupt => "corrupt",
             Self::PolledTooLate => "polled_too_late",
             Self::Fenced => "fenced",
+            Self::Unreleased => "unreleased",
             Self::Fatal => "fatal",
             Self::Other => "other",
         }
@@ -123,6 +126,7 @@ impl TroubleKind {
             Code::BadMessage | Code::InvalidMessage | Code::BadCompression => Self::Corrupt,
             Code::PollExceeded => Self::PolledTooLate,
             Code::Fenced | Code::FencedInstanceId => Self::Fenced,
+            Code::UnreleasedInstanceId => Self::Unreleased,
             Code::Fatal => Self::Fatal,
             _ => Self::Other,
         }
@@ -137,13 +141,10 @@ impl Trouble {
 
     /// Sorts an error of the client library; fatal ones by that fact unless they say more.
     pub(super) fn of(error: &KafkaError) -> Self {
-        let kind = match (error, error.rdkafka_error_code()) {
-            (KafkaError::MessageConsumptionFatal(_), Some(code)) if TroubleKind::of(code) != TroubleKind::Fenced => {
-                TroubleKind::Fatal
-            }
-            (_, Some(code)) => TroubleKind::of(code),
-            (_, None) => TroubleKind::Other,
-        };
+        let kind = error.rdkafka_error_code().map_or(TroubleKind::Other, TroubleKind::of);
+        let says_more = matches!(kind, TroubleKind::Fenced | TroubleKind::Unreleased);
+        let is_fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
+        let kind = if is_fatal && !says_more { TroubleKind::Fatal } else { kind };
         Self::new(kind, error.to_string())
     }
 
@@ -176,6 +177,7 @@ mod tests {
         assert_eq!(of(Code::PolicyViolation), TroubleKind::Other);
         let fatal = |code| Trouble::of(&KafkaError::MessageConsumptionFatal(code)).kind;
         assert_eq!(fatal(Code::FencedInstanceId), TroubleKind::Fenced);
+        assert_eq!(fatal(Code::UnreleasedInstanceId), TroubleKind::Unreleased);
         assert_eq!(fatal(Code::UnknownTopicOrPartition), TroubleKind::Fatal);
     }
 }

@@ -17,6 +17,8 @@ pub enum TopicState {
     Connecting,
     /// Partitions are assigned and read.
     Assigned,
+    /// Somebody else, as the group names them, has owned partitions of the topic for longer than a rebalance takes.
+    SplitOwnership(Arc<str>),
     /// Something has to change before records flow; it is tried again by itself.
     Failed(Trouble),
     /// The consumer was closed.
@@ -75,6 +77,8 @@ pub struct TopicHealth {
     pub failed_commits: u64,
     /// Commits dropped because their assignment was over.
     pub stale_commits: u64,
+    /// Commits dropped because the group did not count us among its members.
+    pub fenced_commits: u64,
     /// Offsets that could not be read because they were gone.
     pub missed_offsets: u64,
     /// Assignments at which the group stood beyond the stored position: somebody else commits for it.
@@ -83,6 +87,8 @@ pub struct TopicHealth {
     pub renewals: u64,
     /// Times its client was replaced.
     pub rebuilds: u64,
+    /// Those of them that ended a stall: records were there, and none arrived.
+    pub self_heals: u64,
 }
 
 impl TopicHealth {
@@ -134,6 +140,24 @@ impl ConsumerHealth {
             health.since = clock::wall();
             true
         })
+    }
+
+    /// How many partitions a topic has, once known.
+    pub(super) fn partition_count(&self, topic: TopicId) -> Option<usize> {
+        self.topics.get(topic.ix())?.as_ref()?.borrow().partition_count
+    }
+
+    /// Whether a topic's state says why nothing of it arrives.
+    pub(super) fn is_failing(&self, topic: TopicId) -> bool {
+        let Some(Some(sender)) = self.topics.get(topic.ix()) else { return false };
+        matches!(sender.borrow().state, TopicState::Failed(_) | TopicState::Stopped)
+    }
+
+    /// Enters a state unless another one says more: that the topic fails, or has ended.
+    pub(super) fn enter_unless_failing(&self, topic: TopicId, state: TopicState) {
+        if !self.is_failing(topic) {
+            self.enter(topic, state);
+        }
     }
 
     pub(super) fn moved(&self, topic: TopicId, positions: &[PartitionPosition]) {

@@ -12,7 +12,7 @@ use super::context::PollContext;
 use super::errors::{Trouble, TroubleKind};
 use super::intake::{Slot, SubscribedTopic};
 use super::start::{self, Found, Life, Start, StartRules, Stood};
-use super::{clock, offsets};
+use super::{admin, clock, offsets, watch};
 use crate::config::Rehydrate;
 use crate::pipeline::durable::Standing;
 
@@ -41,6 +41,8 @@ pub(super) fn look_up(context: &PollContext, consumer: &Client, slot: Slot) -> R
     let partitions = context.table().granted(slot);
     let count = partition_count(consumer, &topic.name)?;
     context.health.update(topic.id, |health| health.partition_count = Some(count));
+    // Asked before the offsets: should the topic be created anew in between, the next look at its id shows it.
+    let topic_id = watch::topic_id(consumer, &topic.name);
     let committed = committed(consumer, &topic.name, &partitions)?;
     let low = ask(consumer, topic, &partitions, Offset::Beginning)?;
     let high = ask(consumer, topic, &partitions, Offset::End)?;
@@ -57,9 +59,10 @@ pub(super) fn look_up(context: &PollContext, consumer: &Client, slot: Slot) -> R
     let rules = StartRules {
         absent: topic.settings.auto_offset_reset,
         gone: topic.settings.on_out_of_range,
-        halt_on_recreate: false,
+        recreated: topic.settings.on_recreate,
     };
     let is_durable = (0..count).filter_map(|of| Partition::try_from(of).ok()).any(|of| stood(topic, of).is_some());
+    let compacted = is_durable && is_compacted(context, slot);
     let mut table = context.table();
     let mut beginnings = Vec::with_capacity(partitions.len());
     for (ix, partition) in partitions.into_iter().enumerate() {
@@ -76,11 +79,11 @@ pub(super) fn look_up(context: &PollContext, consumer: &Client, slot: Slot) -> R
             carried: table.carried(slot, partition),
             // Where others of the topic stand durably, this one did not exist when they were flushed.
             added_later: table.is_added_later(slot, partition, count) || (is_durable && stood.is_none()),
-            topic_id: None,
+            topic_id,
             life: table.life(slot, partition),
             stood,
             reload: topic.reload,
-            compacted: false,
+            compacted,
         };
         let start = start::decide(&found, rules)
             .map_err(|why| Trouble::new(TroubleKind::Halted, format!("partition {partition}: {why}")))?;
@@ -93,6 +96,27 @@ fn stood(topic: &SubscribedTopic, partition: Partition) -> Option<Stood> {
     let Standing { position, ceiling } = topic.standings.of(&topic.name, partition)?;
     let life = Life { incarnation: position.incarnation, topic_id: position.topic_id };
     Some(Stood { life, next: position.next, live_from: position.live_from, ceiling })
+}
+
+/// Asked once; a topic whose configuration may not be seen is taken for one that is not compacted.
+fn is_compacted(context: &PollContext, slot: Slot) -> bool {
+    if let Some(known) = context.table().compacted(slot) {
+        return known;
+    }
+    let SubscribedTopic { name, client, .. } = &context.topics[slot];
+    match admin::is_compacted(client, name) {
+        Ok(compacted) => {
+            context.table().set_compacted(slot, compacted);
+            compacted
+        }
+        Err(trouble) => {
+            tracing::info!(topic = &**name, %trouble, "not known whether the topic is compacted, taken for not");
+            if trouble.kind != TroubleKind::Unreachable {
+                context.table().set_compacted(slot, false);
+            }
+            false
+        }
+    }
 }
 
 /// Whether the topic exists, and how many partitions it has.

@@ -5,7 +5,7 @@
 use quorate_core::ident::NextOffset;
 use quorate_core::provenance::Incarnation;
 
-use crate::config::{OffsetReset, OutOfRange};
+use crate::config::{OffsetReset, OutOfRange, Recreated};
 
 /// What is known of one partition at the moment it is assigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +74,8 @@ pub(super) struct StartRules {
     pub absent: OffsetReset,
     /// With one that no longer exists.
     pub gone: OutOfRange,
-    /// With one of a topic that was recreated or cut short: whether to stop instead of beginning at its first record.
-    pub halt_on_recreate: bool,
+    /// With one of a topic that was recreated or cut short.
+    pub recreated: Recreated,
 }
 
 /// Where to begin.
@@ -161,7 +161,7 @@ pub(super) fn decide(found: &Found, rules: StartRules) -> Result<Start, String> 
 
 /// The topic lives again, or its log was cut short: its offsets are not those that were known.
 fn renewed(found: &Found, rules: StartRules, over: Life, notice: Notice) -> Result<Start, String> {
-    if rules.halt_on_recreate {
+    if rules.recreated == Recreated::Halt {
         let why = match notice {
             Notice::Truncated { stood } => format!("the log ends at {}, before position {stood}", found.high),
             _ => "the topic was deleted and created again".to_owned(),
@@ -267,7 +267,7 @@ mod tests {
     use super::*;
 
     const RULES: StartRules =
-        StartRules { absent: OffsetReset::Earliest, gone: OutOfRange::Earliest, halt_on_recreate: false };
+        StartRules { absent: OffsetReset::Earliest, gone: OutOfRange::Earliest, recreated: Recreated::Earliest };
 
     fn found(committed: Option<i64>) -> Found {
         Found {
@@ -446,7 +446,7 @@ mod tests {
             assert_eq!((at.start.0, at.live_from.0, at.load_until.0), (10, 10, 10));
             assert_eq!((at.life, at.announce), (renewed, true));
             assert_eq!(at.notice, Some(Notice::Recreated { stood: Some(NextOffset(50)) }));
-            assert!(decide(&found, StartRules { halt_on_recreate: true, ..RULES }).is_err());
+            assert!(decide(&found, StartRules { recreated: Recreated::Halt, ..RULES }).is_err());
         }
         let same = Found { topic_id: None, ..durable(stood(), None) };
         assert_eq!(decide(&same, RULES).expect("a start").life, stood().life, "an unknown id says nothing");
@@ -460,7 +460,7 @@ mod tests {
         let at = decide(&cut, RULES).expect("a start");
         assert_eq!((at.start.0, at.life), (10, Life { incarnation: 3, topic_id: Some(7) }));
         assert_eq!(at.notice, Some(Notice::Truncated { stood: NextOffset(101) }));
-        assert!(decide(&cut, StartRules { halt_on_recreate: true, ..RULES }).is_err());
+        assert!(decide(&cut, StartRules { recreated: Recreated::Halt, ..RULES }).is_err());
     }
 
     #[test]

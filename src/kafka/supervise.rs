@@ -9,10 +9,11 @@ use rdkafka::error::KafkaResult;
 use tokio::sync::oneshot;
 
 use super::backoff::Backoff;
+use super::broken::{Broken, BrokenKind, Ends, Fate, Verdict};
 use super::context::PollContext;
 use super::errors::{Trouble, TroubleKind};
 use super::health::{ConsumerHealth, TopicState};
-use super::intake::{SettledNow, SubscribedTopic};
+use super::intake::{SettledNow, SubscribedTopic, Timing};
 use super::mailbox::Mailbox;
 use super::outbox::Outbox;
 use super::poll::{Ended, Poller};
@@ -23,6 +24,9 @@ use crate::config::ConsumerSettings;
 /// A client that ran so long was sound: the next failure is a new one.
 const SOUND: Duration = Duration::from_secs(60);
 
+/// How often a consumer without a client looks whether its lanes can be told.
+const STANDING_BY: Duration = Duration::from_millis(100);
+
 /// One consumer of the set, on its way into its thread.
 pub(super) struct Member {
     pub settings: ConsumerSettings,
@@ -30,6 +34,8 @@ pub(super) struct Member {
     pub mailbox: Arc<Mailbox>,
     pub settled: SettledNow,
     pub health: Arc<ConsumerHealth>,
+    pub fate: Arc<Fate>,
+    pub timing: Timing,
     pub runtime: tokio::runtime::Handle,
     pub closed: oneshot::Sender<()>,
 }
@@ -41,6 +47,7 @@ impl Member {
         let table = Arc::new(Mutex::new(Table::new(self.topics.len(), clock::now())));
         let mut outbox = Outbox::new(Arc::clone(&self.topics), Arc::clone(&self.health));
         let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
+        let mut ends = Ends::default();
         let mut stopping = false;
         loop {
             let context = PollContext::new(
@@ -48,29 +55,39 @@ impl Member {
                 Arc::clone(&self.topics),
                 Arc::clone(&self.settled),
                 Arc::clone(&self.health),
+                self.timing,
                 Arc::clone(&table),
             );
             let began = clock::now();
-            let why = match self.build(context) {
-                Err(error) => error.to_string(),
+            let broken = match self.build(context) {
+                Err(error) => Broken { kind: BrokenKind::Failed, why: error.to_string() },
                 Ok(consumer) => match self.run(&consumer, &mut outbox, &mut stopping) {
                     Ended::Close(deadline) => {
                         let context = Arc::clone(consumer.context());
                         closing::close(&context, consumer, deadline);
                         break;
                     }
-                    Ended::Rebuild(why) => {
-                        self.replace(consumer, &mut outbox);
-                        why
+                    Ended::Broken(broken) => {
+                        self.replace(consumer, &mut outbox, broken.kind);
+                        broken
                     }
                 },
             };
+            let Broken { kind, why } = broken;
+            match ends.judge(kind, clock::now()) {
+                Verdict::Rebuild => {}
+                Verdict::Hopeless => self.fate.broken(&group, &why),
+                Verdict::Fenced => {
+                    self.stand_down(&group, &why, &mut outbox);
+                    break;
+                }
+            }
             if clock::since(began) > SOUND {
                 backoff.reset();
             }
             let pause = backoff.next();
             tracing::error!(group = &*group, error = why, retry_in = ?pause, "consumer broken, building another");
-            self.fail_all(&why);
+            self.fail_all(TroubleKind::Fatal, &why);
             if self.mailbox.wait_for_close(pause).is_some() {
                 break;
             }
@@ -108,12 +125,12 @@ impl Member {
         catch_unwind(AssertUnwindSafe(loop_of_client)).unwrap_or_else(|panic| {
             let words = panic.downcast_ref::<String>().map(String::as_str);
             let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no words");
-            Ended::Rebuild(format!("consumer thread panicked: {words}"))
+            Ended::Broken(Broken { kind: BrokenKind::Failed, why: format!("consumer thread panicked: {words}") })
         })
     }
 
     /// Takes a broken client away. Its assignments end; where it stood is kept in the table for the next one.
-    fn replace(&self, consumer: BaseConsumer<PollContext>, outbox: &mut Outbox) {
+    fn replace(&self, consumer: BaseConsumer<PollContext>, outbox: &mut Outbox, kind: BrokenKind) {
         let context = Arc::clone(consumer.context());
         let mut table = context.table();
         table.end_all();
@@ -127,13 +144,28 @@ impl Member {
             self.health.update(topic.id, |health| {
                 health.partitions.clear();
                 health.rebuilds += 1;
+                health.self_heals += u64::from(kind == BrokenKind::Stalled);
             });
         }
     }
 
-    fn fail_all(&self, why: &str) {
+    /// Leaves the topics to the process that has taken our place, and waits for the end.
+    fn stand_down(&self, group: &Arc<str>, why: &str, outbox: &mut Outbox) {
+        tracing::error!(
+            group = &**group,
+            error = why,
+            "another process has this instance_id, its topics stop here; stop that process or give it an id of its own"
+        );
+        self.fail_all(TroubleKind::Fenced, why);
+        self.fate.fenced();
+        while self.mailbox.wait_for_close(STANDING_BY).is_none() {
+            outbox.hand_over();
+        }
+    }
+
+    fn fail_all(&self, kind: TroubleKind, why: &str) {
         for topic in self.topics.iter() {
-            self.health.enter(topic.id, TopicState::Failed(Trouble::new(TroubleKind::Fatal, why)));
+            self.health.enter(topic.id, TopicState::Failed(Trouble::new(kind, why)));
         }
     }
 }

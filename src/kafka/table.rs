@@ -1,25 +1,19 @@
 //! The partitions one consumer holds: granted by the group, then read under an epoch, with positions and commit marks.
 //! Pure bookkeeping; it calls no client, and it outlives one: a replaced client finds here where the last one stood.
 
+mod marks;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use quorate_core::ident::{Epoch, NextOffset, Partition};
 use quorate_core::record::{PartitionPosition, RecordBatch};
 
 use super::intake::Slot;
+use super::ownership::{Held, Ownership};
+use super::stall::{Sight, StallWatch};
 use super::start::Life;
-use crate::pipeline::ports::{AssignedPartition, Commit, LaneItem};
-
-/// A commit whose result never came is given up after this; the client bounds its own requests below it.
-const COMMIT_PATIENCE: Duration = Duration::from_secs(60);
-/// After a failed commit the next one waits this long.
-const COMMIT_RETRY: Duration = Duration::from_secs(1);
-/// Unchanged positions are committed again twice a day, because brokers forget offsets per partition.
-const COMMIT_REFRESH: Duration = Duration::from_secs(12 * 3600);
-
-/// A partition whose end moves while nothing of it arrives is stalled after this.
-const STALL: Duration = Duration::from_secs(60);
+use crate::pipeline::ports::{AssignedPartition, LaneItem};
 
 /// A position of one partition of this consumer.
 pub(super) type Placed = (Slot, Partition, NextOffset);
@@ -39,17 +33,10 @@ pub(super) struct Reading {
     /// worth nothing until it changes.
     leftover: Option<NextOffset>,
     told: (NextOffset, Option<NextOffset>),
-    still: Option<Still>,
+    stall: StallWatch,
     wanted: Option<NextOffset>,
     sent: Option<NextOffset>,
-}
-
-/// Since when a partition has had records to read and none arrived, and where it stood then.
-#[derive(Clone, Copy, Debug)]
-struct Still {
-    since: Instant,
-    position: NextOffset,
-    end: NextOffset,
+    set_aside: Option<Instant>,
 }
 
 /// All partitions of one consumer.
@@ -63,19 +50,35 @@ pub(super) struct Table {
     paused: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct TopicTable {
     granted: BTreeSet<Partition>,
     reading: BTreeMap<Partition, Reading>,
     carried: BTreeMap<Partition, NextOffset>,
     lives: BTreeMap<Partition, Life>,
     first_count: Option<usize>,
+    compacted: Option<bool>,
+    ownership: Ownership,
+}
+
+impl TopicTable {
+    fn new(now: Instant) -> Self {
+        Self {
+            granted: BTreeSet::new(),
+            reading: BTreeMap::new(),
+            carried: BTreeMap::new(),
+            lives: BTreeMap::new(),
+            first_count: None,
+            compacted: None,
+            ownership: Ownership::new(now),
+        }
+    }
 }
 
 impl Table {
     /// An empty table for so many topics.
     pub(super) fn new(slots: usize, now: Instant) -> Self {
-        let topics = (0..slots).map(|_| TopicTable::default()).collect();
+        let topics = (0..slots).map(|_| TopicTable::new(now)).collect();
         Self { topics, events: Vec::new(), in_flight: None, not_before: None, refreshed: now, paused: false }
     }
 
@@ -104,6 +107,43 @@ impl Table {
         self.topics[slot].lives.get(&partition).copied()
     }
 
+    /// Partitions that are read in a life of their topic which this id says is over.
+    pub(super) fn outlived(&self, slot: Slot, topic_id: Option<u128>) -> Vec<Partition> {
+        let TopicTable { reading, lives, .. } = &self.topics[slot];
+        let is_over = |partition: &Partition| lives.get(partition).is_some_and(|life| life.is_over(topic_id));
+        reading.keys().copied().filter(is_over).collect()
+    }
+
+    /// Whether the topic's log is compacted, as far as it is known.
+    pub(super) fn compacted(&self, slot: Slot) -> Option<bool> {
+        self.topics[slot].compacted
+    }
+
+    /// The cluster has said whether the topic's log is compacted.
+    pub(super) fn set_compacted(&mut self, slot: Slot, compacted: bool) {
+        self.topics[slot].compacted = Some(compacted);
+    }
+
+    /// Whose the topic is, and what we hold of its `count` partitions.
+    pub(super) fn ownership(&mut self, slot: Slot, count: Option<usize>) -> (Held, &mut Ownership) {
+        let TopicTable { granted, reading, ownership, .. } = &mut self.topics[slot];
+        (Held { reading: reading.len(), granted: granted.len() + reading.len(), of: count }, ownership)
+    }
+
+    /// All partitions of one topic that the group has given us.
+    pub(super) fn ours(&self, slot: Slot) -> Vec<Partition> {
+        let TopicTable { granted, reading, .. } = &self.topics[slot];
+        granted.iter().chain(reading.keys()).copied().collect()
+    }
+
+    /// The group has been rebalanced, and counts us among its members.
+    pub(super) fn rebalanced(&mut self, now: Instant) {
+        for topic in &mut self.topics {
+            topic.ownership.rebalanced(now);
+            topic.reading.values_mut().for_each(|reading| reading.set_aside = None);
+        }
+    }
+
     /// Whether the partition did not exist when the topic was first seen, given how many there are.
     pub(super) fn is_added_later(&mut self, slot: Slot, partition: Partition, count: usize) -> bool {
         let first = *self.topics[slot].first_count.get_or_insert(count);
@@ -121,7 +161,11 @@ impl Table {
         let topic = &mut self.topics[slot];
         let AssignedPartition { incarnation, topic_id, .. } = assigned;
         topic.granted.remove(&assigned.partition);
-        topic.lives.insert(assigned.partition, Life { incarnation, topic_id });
+        let life = Life { incarnation, topic_id };
+        if topic.lives.insert(assigned.partition, life).is_some_and(|before| before != life) {
+            // Another topic of the same name may be configured in another way.
+            topic.compacted = None;
+        }
         topic.reading.insert(
             assigned.partition,
             Reading {
@@ -131,9 +175,10 @@ impl Table {
                 confirmed: committed,
                 leftover: leftover.filter(|position| *position != assigned.start),
                 told: (assigned.start, Some(assigned.end)),
-                still: None,
+                stall: StallWatch::default(),
                 wanted: None,
                 sent: None,
+                set_aside: None,
             },
         );
     }
@@ -191,27 +236,20 @@ impl Table {
         self.paused = paused;
     }
 
-    /// Takes note of statistics; true when the partition is stalled: its end moved over a minute, there is something
-    /// to read, nothing is prefetched, and nothing arrived.
+    /// Takes note of statistics. What they show of a partition that is read, and who watches it.
     pub(super) fn observe(
         &mut self,
         slot: Slot,
         partition: Partition,
         (end, queued_bytes): (Option<NextOffset>, u64),
-        now: Instant,
-    ) -> bool {
-        let paused = self.paused;
-        let Some(reading) = self.get_mut(slot, partition) else { return false };
+        is_failing: bool,
+    ) -> Option<(Sight, &mut StallWatch)> {
+        let excused = self.paused || is_failing;
+        let reading = self.get_mut(slot, partition)?;
         // Statistics may be older than what was seen at assignment.
         reading.end = reading.end.max(end);
-        let position = reading.position;
-        let Some(end) = reading.end.filter(|end| *end > position && queued_bytes == 0 && !paused) else {
-            reading.still = None;
-            return false;
-        };
-        let still = reading.still.filter(|still| still.position == position);
-        let still = *reading.still.insert(still.unwrap_or(Still { since: now, position, end }));
-        end > still.end && now.saturating_duration_since(still.since) >= STALL
+        let sight = Sight { position: reading.position, end: reading.end, queued_bytes, excused };
+        Some((sight, &mut reading.stall))
     }
 
     /// All partitions being read.
@@ -294,72 +332,6 @@ fn shown_at(shown: Option<&[Placed]>, slot: Slot, partition: Partition) -> Optio
     shown?.iter().find(|(at, of, _)| (*at, *of) == (slot, partition)).map(|(_, _, position)| *position)
 }
 
-/// Commit marks: wanted by the pipeline, sent to the broker, confirmed by it.
-impl Table {
-    /// Notes what the pipeline has settled. False when it belongs to an assignment that is over.
-    pub(super) fn want(&mut self, slot: Slot, commit: &Commit) -> bool {
-        let Some(reading) = self.get_mut(slot, commit.partition) else { return false };
-        if reading.epoch != commit.epoch {
-            return false;
-        }
-        reading.wanted = reading.wanted.max(Some(commit.next));
-        true
-    }
-
-    /// Positions to commit now: those that changed, or all twice a day. Nothing while a commit is under way.
-    pub(super) fn due(&self, now: Instant) -> Vec<Placed> {
-        let waits = |since: Instant| now.saturating_duration_since(since) < COMMIT_PATIENCE;
-        if self.in_flight.is_some_and(waits) || self.not_before.is_some_and(|at| now < at) {
-            return Vec::new();
-        }
-        let all = now.saturating_duration_since(self.refreshed) >= COMMIT_REFRESH;
-        self.unconfirmed(all, |_, _| true)
-    }
-
-    /// Settled positions that the group does not have yet, of the partitions that are meant.
-    pub(super) fn unconfirmed(&self, all: bool, meant: impl Fn(Slot, Partition) -> bool) -> Vec<Placed> {
-        self.reading()
-            .filter(|(slot, partition, _)| meant(*slot, *partition))
-            .filter_map(|(slot, partition, reading)| {
-                let next = reading.wanted.max(reading.confirmed)?;
-                (all || Some(next) > reading.confirmed).then_some((slot, partition, next))
-            })
-            .collect()
-    }
-
-    /// A commit is under way.
-    pub(super) fn sent(&mut self, positions: &[Placed], now: Instant) {
-        self.in_flight = Some(now);
-        self.refreshed =
-            if self.unconfirmed(true, |_, _| true).len() == positions.len() { now } else { self.refreshed };
-        for (slot, partition, next) in positions {
-            if let Some(reading) = self.get_mut(*slot, *partition) {
-                reading.sent = Some(*next);
-            }
-        }
-    }
-
-    /// One partition's result. Only what was sent under the present assignment counts.
-    pub(super) fn confirm(&mut self, (slot, partition, next): Placed) {
-        if let Some(reading) = self.get_mut(slot, partition)
-            && reading.sent == Some(next)
-        {
-            reading.confirmed = Some(next);
-        }
-    }
-
-    /// The commit under way has ended; after a failure the next one waits a moment.
-    pub(super) fn answered(&mut self, failed: bool, now: Instant) {
-        self.in_flight = None;
-        self.not_before = failed.then(|| now + COMMIT_RETRY);
-    }
-
-    /// Whether the group has everything that was settled.
-    pub(super) fn is_committed(&self) -> bool {
-        self.unconfirmed(false, |_, _| true).is_empty()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use quorate_core::ident::{Millis, Offset, TopicId};
@@ -377,46 +349,12 @@ mod tests {
         AssignedPartition::fresh(0, Epoch(epoch), NextOffset(start), NextOffset(50))
     }
 
-    fn commit(epoch: u64, next: i64) -> Commit {
-        Commit { topic: TopicId(0), partition: 0, epoch: Epoch(epoch), next: NextOffset(next) }
-    }
-
     fn batch(epoch: u64, offsets: std::ops::Range<i64>) -> RecordBatch {
         let mut batch = RecordBatch::new(TopicId(0));
         for offset in offsets {
             batch.push((0, Offset(offset), Epoch(epoch)), Millis(0), None, None).expect("room");
         }
         batch
-    }
-
-    #[test]
-    fn commits_of_another_epoch_and_lower_ones_are_dropped() {
-        let now = Instant::now();
-        let mut table = table(now);
-        assert!(!table.want(0, &commit(2, 9)));
-        assert!(table.want(0, &commit(1, 5)));
-        assert!(table.due(now).is_empty(), "the group has it already");
-        assert!(table.want(0, &commit(1, 9)) && table.want(0, &commit(1, 7)));
-        assert_eq!(table.due(now), [(0, 0, NextOffset(9))]);
-    }
-
-    #[test]
-    fn one_commit_is_under_way_at_a_time_and_a_failed_one_is_made_good() {
-        let now = Instant::now();
-        let mut table = table(now);
-        table.want(0, &commit(1, 9));
-        table.sent(&table.due(now), now);
-        table.want(0, &commit(1, 11));
-        assert!(table.due(now).is_empty());
-        table.answered(true, now);
-        assert!(table.due(now).is_empty(), "waits a moment after a failure");
-        let later = now + COMMIT_RETRY;
-        assert_eq!(table.due(later), [(0, 0, NextOffset(11))]);
-        table.sent(&table.due(later), later);
-        table.confirm((0, 0, NextOffset(11)));
-        table.answered(false, later);
-        assert!(table.is_committed());
-        assert_eq!(table.due(later + COMMIT_REFRESH), [(0, 0, NextOffset(11))], "unchanged positions twice a day");
     }
 
     #[test]
@@ -441,17 +379,15 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_whose_end_moves_while_nothing_arrives_is_stalled() {
+    fn an_id_ends_the_partitions_that_are_read_under_another_one() {
         let now = Instant::now();
-        let mut table = table(now);
-        let mut observe = |end, queued, seconds| {
-            table.observe(0, 0, (Some(NextOffset(end)), queued), now + Duration::from_secs(seconds))
-        };
-        assert!(!observe(60, 0, 0));
-        assert!(!observe(60, 0, 61), "an end that stands still says that the broker does not answer either");
-        assert!(!observe(70, 9, 62), "records are prefetched");
-        assert!(!observe(70, 0, 63) && !observe(80, 0, 100));
-        assert!(observe(80, 0, 124));
+        let mut table = Table::new(1, now);
+        for (partition, topic_id) in [(0, Some(7)), (1, Some(8)), (2, None)] {
+            table.begin(0, AssignedPartition { partition, topic_id, ..assigned(1, 5) }, None, None);
+        }
+        assert_eq!(table.outlived(0, Some(8)), [0]);
+        assert!(table.outlived(0, None).is_empty());
+        assert_eq!(table.life(0, 1), Some(Life { incarnation: 0, topic_id: Some(8) }));
     }
 
     #[test]

@@ -254,6 +254,15 @@ fn with_the_consumer_protocol_what_the_broker_decides_is_refused_by_its_name() {
 }
 
 #[test]
+fn row_0_38_how_a_group_shares_partitions_out_is_the_operators_choice() {
+    let text = with_topics(Some(true), "", &["A"]);
+    let strategy = |text: &str| good(text).settings.consumers[0].properties.0["partition.assignment.strategy"].clone();
+    assert_eq!(strategy(&text), "range");
+    let sticky = "[kafka.properties]\n\"partition.assignment.strategy\" = 'cooperative-sticky'\n";
+    assert_eq!(strategy(&format!("{text}{sticky}")), "cooperative-sticky");
+}
+
+#[test]
 fn row_2_05_the_prefetch_total_is_divided_over_the_consumers() {
     let settings = good(&with_topics(Some(true), "prefetch_total_mb = 11", &TEN)).settings;
     assert!(settings.consumers.iter().all(|consumer| consumer.prefetch_bytes == 1 << 20));

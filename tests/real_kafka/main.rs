@@ -9,6 +9,7 @@ mod exit_codes;
 mod follow;
 mod groups;
 mod healing;
+mod lives;
 mod outage;
 mod place;
 mod process;

@@ -60,6 +60,7 @@ fn state(topic: &TopicSample, palette: Palette) -> (&'static str, Style) {
         TopicState::Connecting => ("joining", palette.busy()),
         TopicState::Assigned if topic.lag > 0 => ("reading", palette.busy()),
         TopicState::Assigned => ("caught up", palette.good()),
+        TopicState::SplitOwnership(_) => ("split", palette.bad()),
         TopicState::Failed(trouble) => (trouble.kind.as_str(), palette.bad()),
         TopicState::Stopped => ("stopped", palette.quiet()),
     }

@@ -1,6 +1,8 @@
 //! The Kafka room against the client library's mock cluster: what reaches a lane, what is committed, how a consumer
 //! ends. The mock proves no delivery guarantee, fences no zombie and knows no timestamps; a real broker has to.
 
+mod trouble;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +13,7 @@ use quorate::config::{
     Undecodable,
 };
 use quorate::kafka::{
-    ConnectError, EmbeddedBroker, IntakeSetup, KafkaConsumers, KafkaPublisher, TopicState, TroubleKind,
+    ConnectError, EmbeddedBroker, IntakeSetup, KafkaConsumers, KafkaPublisher, Timing, TopicState, TroubleKind,
     describe_topics, wait_for_brokers,
 };
 use quorate::pipeline::durable::{Standings, StoredPosition};
@@ -82,7 +84,12 @@ struct Room {
 
 impl Room {
     fn start(names: &[&str], settings: Vec<TopicSettings>, consumers: Vec<ConsumerSettings>) -> Self {
-        Self::start_at(names, settings, consumers, Arc::default())
+        Self::start_with(names, settings, consumers, Arc::default(), Timing::default())
+    }
+
+    /// The same, with less patience.
+    fn timed(names: &[&str], settings: Vec<TopicSettings>, consumers: Vec<ConsumerSettings>, timing: Timing) -> Self {
+        Self::start_with(names, settings, consumers, Arc::default(), timing)
     }
 
     /// The same, with something durable to begin from.
@@ -92,16 +99,28 @@ impl Room {
         consumers: Vec<ConsumerSettings>,
         standings: Arc<Standings>,
     ) -> Self {
+        Self::start_with(names, settings, consumers, standings, Timing::default())
+    }
+
+    fn start_with(
+        names: &[&str],
+        settings: Vec<TopicSettings>,
+        consumers: Vec<ConsumerSettings>,
+        standings: Arc<Standings>,
+        timing: Timing,
+    ) -> Self {
         let wake = Arc::new(Notify::new());
         let (senders, lanes): (Vec<_>, Vec<_>) = names.iter().map(|_| lane(LANE_BYTES, Arc::clone(&wake))).unzip();
         let settled = Arc::new(Mutex::new(Vec::new()));
         let asked = Arc::clone(&settled);
         let consumers = KafkaConsumers::start(IntakeSetup {
-            consumers,
             names: names.iter().map(|name| Arc::from(*name)).collect(),
             topics: settings,
             reload: Vec::new(),
             standings,
+            client: consumers.first().map(|consumer| client(&consumer.properties.0["bootstrap.servers"])).expect("one"),
+            timing,
+            consumers,
             lanes: senders,
             settled: Arc::new(move |_topics| asked.lock().expect("settled positions").clone()),
             runtime: tokio::runtime::Handle::current(),
@@ -144,6 +163,14 @@ impl Room {
         loop {
             if let LaneItem::Revoked(partitions) = self.next(topic).await {
                 return partitions;
+            }
+        }
+    }
+
+    async fn split(&mut self, topic: usize) -> bool {
+        loop {
+            if let LaneItem::Split(split) = self.next(topic).await {
+                return split;
             }
         }
     }
@@ -564,7 +591,9 @@ async fn row_3_03_one_producer_acknowledges_and_refuses_only_what_no_broker_take
 #[tokio::test(flavor = "multi_thread")]
 async fn row_0_22_a_broker_is_waited_for_and_its_absence_is_said() {
     let broker = broker_with(&[("T", 3)]);
-    assert_eq!(wait_for_brokers(&client(broker.servers()), PATIENCE).await.expect("a broker").brokers, 1);
+    let cluster = wait_for_brokers(&client(broker.servers()), PATIENCE).await.expect("a broker");
+    assert_eq!(cluster.brokers, 1);
+    assert!(cluster.cluster_id.is_some_and(|id| !id.is_empty()), "a cluster is known by its id");
     let facts =
         describe_topics(&client(broker.servers()), &["T".into(), "none".into()]).await.expect("an admin client");
     assert_eq!(facts[0].partitions, Ok(3));
