@@ -15,6 +15,7 @@ mod local;
 mod memory;
 mod open;
 mod threads;
+mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::pipeline::durable::{StoredCeiling, StoredLetter, StoredPosition};
 
 pub use local::LocalStore;
 pub use memory::MemoryStore;
+pub use verify::{Kind, Verified, verify};
 
 /// The layout of everything in a store. A store of a newer one is refused.
 const FORMAT: u32 = 1;

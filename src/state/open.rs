@@ -23,7 +23,7 @@ use crate::fault::kill_point;
 use crate::pipeline::durable::{StoredCeiling, StoredLetter, StoredPosition};
 
 /// The name of the database's file.
-const DATABASE: &str = "state.redb";
+pub(super) const DATABASE: &str = "state.redb";
 /// A database that is being made.
 const UNFINISHED: &str = "state.redb.new";
 /// State is kept in memory by the shards; the database needs its upper pages only.
@@ -204,7 +204,7 @@ pub(super) fn read_meta(database: &Database, path: &Path) -> Result<Meta, Obstac
     }
 }
 
-pub(super) fn belongs(dir: &Path, meta: &Meta, identity: &Identity) -> Result<(), Obstacle> {
+fn belongs(dir: &Path, meta: &Meta, identity: &Identity) -> Result<(), Obstacle> {
     if meta.format > FORMAT {
         return Err(newer(dir, meta.format));
     }
@@ -219,7 +219,7 @@ pub(super) fn belongs(dir: &Path, meta: &Meta, identity: &Identity) -> Result<()
 }
 
 /// The file is written after each commit and before the next: it is the database's commit, or the one before.
-fn agrees(sequence: u64, acknowledged: Option<u64>) -> Result<(), Obstacle> {
+pub(super) fn agrees(sequence: u64, acknowledged: Option<u64>) -> Result<(), Obstacle> {
     match acknowledged {
         None if sequence == 0 => Ok(()),
         None => Err(Obstacle::Corrupt("the file of ceilings is gone".to_owned())),

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 use source::{Source, lines_with};
 
-/// What is no part of the repository.
+/// What is no part of the repository, at its top.
 const FOREIGN: [&str; 3] = ["target", ".git", "state"];
 
 /// The repository, read once.
@@ -61,7 +61,7 @@ fn walk(root: &Path, folder: &Path, texts: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).expect("a readable folder") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().and_then(|name| name.to_str()).expect("a name in Unicode");
-        if FOREIGN.contains(&name) {
+        if folder == root && FOREIGN.contains(&name) {
             continue;
         }
         if path.is_dir() {

@@ -2,6 +2,7 @@
 //! not known are skipped. What is inside is Protocol Buffers' wire format; nothing here knows of files or keys.
 
 mod owed;
+mod rows;
 mod standing;
 mod window;
 

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use redb::{Database, ReadableTable};
 
-use super::super::SetAside;
 use super::super::disk::Meta;
 use super::super::envelope;
 use super::super::key::Key;
 use super::super::local::ENTRIES;
+use super::super::{SetAside, verify};
 use super::*;
 
 fn begun() -> tempfile::TempDir {
@@ -181,4 +181,19 @@ fn a_directory_that_cannot_be_one_is_an_error_that_says_what_to_do() {
     fs::write(&file, "a file").expect("written");
     let e = open(&file).expect_err("no directory");
     assert!(matches!(&e, OpenError::Unusable { remedy, .. } if remedy.contains("state.dir")), "{e}");
+}
+
+#[test]
+fn a_store_that_is_looked_through_tells_what_it_holds_and_every_bad_entry() {
+    let dir = begun();
+    let good = verify(dir.path()).expect("looked through");
+    let counts = good.kinds.iter().map(|(name, kind)| (*name, kind.entries)).collect::<Vec<_>>();
+    assert_eq!(counts, [("dead letters", 2), ("positions", 1), ("runs", 1), ("store", 1), ("windows", 3)]);
+    assert_eq!((good.identity, good.commits, good.problems), (Some(identity()), 2, vec![]));
+    for key in [Key::Position("T".into(), 0), Key::Letter(1)] {
+        rewrite(dir.path(), &key, |value| [value, &[0x28, 0x01]].concat());
+    }
+    let bad = verify(dir.path()).expect("looked through").problems;
+    assert_eq!(bad, ["bad entry Position(\"T\", 0): wrong checksum", "bad entry Letter(1): wrong checksum"]);
+    assert!(verify(&dir.path().join("nothing")).is_err());
 }
