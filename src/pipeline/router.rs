@@ -27,6 +27,7 @@ use super::gauges::Gauges;
 use super::lane::LaneReceiver;
 use super::ports::{Clock, Commit, LaneItem};
 use super::shard_task::{Modes, Portion, ToShard};
+use crate::fault::kill_point;
 
 /// Records of one topic that may themselves be unsettled; at this many its lane stops.
 pub const MAX_UNSETTLED: usize = 100_000;
@@ -390,6 +391,7 @@ impl Router {
             drop(shard.send(ToShard::Drain(tell)).await);
             quiet.push(told);
         }
+        kill_point("during_drain");
         // Whoever waits for this may lose patience: what is settled meanwhile is committed meanwhile.
         let dead = self.dead.clone();
         let mut settled = Box::pin(async move {
