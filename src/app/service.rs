@@ -19,7 +19,7 @@ use crate::kafka::{
 };
 use crate::pipeline::ports::{Clock as _, Consumers as _};
 use crate::pipeline::{Handle, Pipeline, Ports};
-use crate::runtime::{ModuleThreads, RegisteredModule, Tasks, WallClock};
+use crate::runtime::{ModuleThreads, RegisteredModule, Tasks, WallClock, blocking};
 use crate::state::{Identity, OpenError};
 
 /// What a revoke may take: settled positions that are not known by then are committed later or not at all.
@@ -138,7 +138,7 @@ impl Service {
             let pipeline = handle.clone();
             tasks.spawn("state-loaded".to_owned(), async move {
                 pipeline.loaded().await;
-                drop(tokio::task::spawn_blocking(move || unread.adopt()).await);
+                let _ = blocking(move || unread.adopt()).await;
             });
         }
         let drain_timeout = settings.service.drain_timeout;
@@ -236,9 +236,9 @@ async fn begin(
         let begun = state::begin(&dir, &identity, &plan, &mut pipeline, now)?;
         Ok((pipeline, begun))
     };
-    match tokio::task::spawn_blocking(opening).await {
-        Ok(begun) => begun.map_err(StartError::State),
-        Err(e) => Err(StartError::Thread(std::io::Error::other(e))),
+    match blocking(opening).await {
+        Some(begun) => begun.map_err(StartError::State),
+        None => Err(StartError::Thread(std::io::Error::other("the state could not be read"))),
     }
 }
 

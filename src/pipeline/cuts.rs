@@ -11,6 +11,7 @@ use super::checkpoint::Checkpoint;
 use super::ports::Commit;
 use super::router::Router;
 use super::shard_task::ToShard;
+use crate::fault::kill_point;
 
 /// Bytes handed out since the last cut at which the next one is not waited for.
 const DIRTY_BYTES: usize = 64 << 20;
@@ -86,6 +87,7 @@ impl Router {
             drop(shard.send(ToShard::Drain(tell)).await);
             quiet.push(told);
         }
+        kill_point("during_drain");
         // Whoever waits for this may lose patience: what is settled meanwhile is committed meanwhile.
         let dead = self.dead.clone();
         let mut settled = Box::pin(async move {

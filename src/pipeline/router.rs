@@ -179,6 +179,11 @@ impl Router {
                                 ceilings.assigned(topic, assignment.partition);
                             }
                         }
+                        // What a store gave back may be old by the wall clock, and waits for what the log still holds.
+                        if let Some(clock) = self.progress.event_clock(topic) {
+                            self.lanes[lane].behind = true;
+                            self.tell_all(|| ToShard::Behind(topic, clock)).await;
+                        }
                         self.note_loaded(topic).await;
                     }
                     LaneItem::Positions(positions) => self.moved(topic, &positions, |_| None).await,
