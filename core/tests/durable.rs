@@ -438,3 +438,17 @@ fn after_a_start_the_first_run_of_a_dependent_waits_for_all_attempts_of_a_run_ab
     assert!(again.start(T0 + 20 * SECOND).is_empty(), "longer than one call");
     assert_eq!(names(&again.start(T0 + 600 * SECOND)), ["below"], "but not for ever");
 }
+
+#[test]
+fn a_number_under_which_something_is_kept_that_the_plan_does_not_have_is_not_given_again() {
+    let mut live = tasks();
+    live.apply("TASK", T0, &[task(0), task(1)]);
+    let mut store = Store::default();
+    flush(&mut live, &mut store, T0);
+    let other = module("m").requires(&["OTHER"]).each(&["OTHER"]);
+    let mut without = Live::durable(plan(vec![topic("OTHER")], vec![other]));
+    store.restore(&mut without);
+    without.all_loaded(T0).apply("OTHER", T0, &[task(7)]);
+    flush(&mut without, &mut store, T0);
+    assert_eq!(tasks_from(&store).run(T0).len(), 2, "it is back, and so is what was owed on its account");
+}
