@@ -303,7 +303,7 @@ fn a_recreated_topic_begins_anew_and_its_readings_are_told_from_the_old_ones() {
     flush(&mut live, &mut Store::default(), T0);
     let old = live.run(T0).remove(0);
     let topic = live.topic("TASK");
-    live.shard.set_incarnation(topic, 1);
+    live.shard.set_incarnation(topic, 0, 1);
     live.apply("TASK", T0, &[task(0)]);
     flush(&mut live, &mut Store::default(), T0);
     let new = live.run(T0).remove(0);
@@ -451,4 +451,15 @@ fn a_number_under_which_something_is_kept_that_the_plan_does_not_have_is_not_giv
     without.all_loaded(T0).apply("OTHER", T0, &[task(7)]);
     flush(&mut without, &mut store, T0);
     assert_eq!(tasks_from(&store).run(T0).len(), 2, "it is back, and so is what was owed on its account");
+}
+
+#[test]
+fn partitions_may_be_in_different_lives_of_their_topic() {
+    let mut live = tasks();
+    let topic = live.topic("TASK");
+    live.shard.set_incarnation(topic, 1, 3);
+    live.apply("TASK", T0, &[task(0), task(0).on(1)]).apply("TASK", T0, &[task(0)]);
+    flush(&mut live, &mut Store::default(), T0);
+    let triggers = live.run(T0).into_iter().map(|input| input.reading.expect("a reading").to_string());
+    assert_eq!(triggers.collect::<Vec<_>>(), ["TASK/0/0/0", "TASK/1/0/0/3"]);
 }

@@ -12,7 +12,7 @@ use quorate_core::ident::{Millis, Offset, Partition, TopicId};
 use quorate_core::plan::Plan;
 use quorate_core::progress::{Cut, Progress};
 use quorate_core::provenance::shard_of;
-use quorate_core::record::{PartitionPosition, RecordBatch, RecordRow};
+use quorate_core::record::{PartitionPosition, RecordBatch};
 use quorate_core::shard::Mode;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -265,9 +265,11 @@ impl Router {
         let newest = |partition| newest_timestamp(&source, partition).map(|newest| newest.min(now));
         let event_clock = self.progress.event_clock(topic);
         self.lanes[lane].behind = event_clock.is_some();
-        let of = |row: &RecordRow| self.progress.incarnation(topic, row.partition);
-        let incarnation = source.rows().iter().find_map(of).unwrap_or(0);
-        self.distribute(Portion { topic, readings, modes, event_clock, incarnation }).await;
+        let life = |&(partition, _): &(Partition, Offset)| {
+            self.progress.incarnation(topic, partition).map(|life| (partition, life))
+        };
+        let lives = self.lanes[lane].last.iter().filter_map(life).collect();
+        self.distribute(Portion { topic, readings, modes, event_clock, lives }).await;
         self.dirt.bytes += source.bytes().len();
         if self.dirt.bytes >= DIRTY_BYTES {
             self.dirt.hurry();
