@@ -200,6 +200,7 @@ impl Router {
                                 ceilings.assigned(topic, assignment.partition);
                             }
                         }
+                        self.hold_clock(topic).await;
                         self.note_loaded(topic).await;
                     }
                     LaneItem::Positions(positions) => self.moved(topic, &positions, |_| None).await,
@@ -247,6 +248,15 @@ impl Router {
                 self.lanes[lane].behind = true;
                 self.tell_all(|| ToShard::Behind(topic_id(lane), newest)).await;
             }
+        }
+    }
+
+    /// A topic that begins with a backlog follows its own clock from the start: buckets that an earlier life left open
+    /// must not close by the wall clock over records that belong in them.
+    async fn hold_clock(&mut self, topic: TopicId) {
+        if let Some(clock) = self.progress.event_clock(topic) {
+            self.lanes[topic.ix()].behind = true;
+            self.tell_all(|| ToShard::Behind(topic, clock)).await;
         }
     }
 

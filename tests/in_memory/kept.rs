@@ -1,0 +1,52 @@
+//! A pipeline that keeps its state goes on where an earlier one stopped.
+
+use std::time::Duration;
+
+use quorate::state::MemoryStore;
+
+use crate::support::{Reply, Scripted, World};
+
+const KAFKA: &str = r#"
+[kafka]
+bootstrap_servers = ["localhost:9092"]
+[kafka.consumer]
+group_id = "test"
+multi_consumer_mode = true
+"#;
+
+const BUCKET: &str = r#"
+[topics.ORDER]
+station = "/s"
+window = { kind = "bucket", every = "10s", close_after = "5s" }
+[modules.m]
+enabled = true
+requires = ["ORDER"]
+"#;
+
+fn config(rest: &str) -> String {
+    [KAFKA, rest].concat()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_was_open_at_a_stop_takes_in_what_came_meanwhile() {
+    let (store, module) = (MemoryStore::default(), Scripted::new("m", |_| Reply::Echo));
+    let mut world = World::keeping(&config(BUCKET), vec![module.clone()], &store);
+    world.assign("ORDER", 0, 0, 0, 0).await;
+    world.send("ORDER", &[r#"{"s":"S1","n":0}"#]).await;
+    world.pass(2_000).await;
+    assert!(world.handle.drain(Duration::from_secs(5)).await);
+    world.stop().await;
+    let store = store.reopened();
+    let mut world = World::keeping(&config(BUCKET), vec![module.clone()], &store);
+    world.pass(50_000).await;
+    world.assign("ORDER", 0, 1, 1, 3).await;
+    world.pass(2_000).await;
+    assert!(module.seen().is_empty(), "long over by the wall clock, but there is a backlog");
+    world.send("ORDER", &[r#"{"s":"S1","n":1}"#, r#"{"s":"S1","n":2}"#]).await;
+    world.pass(5_000).await;
+    let results = world.publisher.values("MODULE-OUTPUT-M");
+    assert_eq!(results.len(), 1);
+    let readings = results[0]["output"]["ORDER"]["readings"].as_array().expect("readings").len();
+    assert_eq!((readings, world.publisher.of("test-dead-letters").len()), (3, 0));
+    world.stop().await;
+}
