@@ -86,6 +86,7 @@ pub(super) struct Router {
 #[derive(Default)]
 pub(super) struct Dirt {
     bytes: usize,
+    /// When a cut was last taken, or could not be.
     cut_at: Option<Instant>,
     wanted_at: Option<Instant>,
 }
@@ -378,6 +379,8 @@ impl Router {
         if self.checkpoints.capacity() > 0 {
             self.cut(false, None).await;
         } else {
+            // Whoever is in a hurry asks again, and not at once: a slow store must not keep the router busy.
+            self.dirt.cut_at = Some(Instant::now());
             self.dirt.wanted_at = None;
         }
     }
