@@ -14,7 +14,7 @@ use quorate_core::progress::{Cut, Progress};
 use quorate_core::provenance::shard_of;
 use quorate_core::record::{PartitionPosition, RecordBatch};
 use quorate_core::shard::Mode;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, trace, warn};
 
@@ -77,8 +77,6 @@ pub(super) struct Router {
     pub(super) keeping: Option<(Keeping, Ceilings)>,
     pub(super) hurry: Arc<Notify>,
     pub(super) broken: Broken,
-    /// Whether every topic has been read as far as state reaches back.
-    pub(super) all_loaded: Arc<watch::Sender<bool>>,
     pub(super) dirt: Dirt,
 }
 
@@ -339,9 +337,6 @@ impl Router {
             info!(topic = &*self.plan.topic(topic).name, "state loaded");
             self.tell_all(|| ToShard::Loaded(topic)).await;
         }
-        if (0..self.lanes.len()).all(|lane| self.progress.is_loaded(topic_id(lane))) {
-            self.all_loaded.send_if_modified(|loaded| !std::mem::replace(loaded, true));
-        }
     }
 
     /// Called once per flush interval.
@@ -389,13 +384,14 @@ impl Router {
     async fn cut(&mut self, last: bool, reply: Option<oneshot::Sender<Vec<Commit>>>) {
         self.dirt = Dirt { cut_at: Some(Instant::now()), ..Dirt::default() };
         let positions: Vec<Cut> = self.progress.cut();
+        let loaded = (0..self.lanes.len()).map(|lane| self.progress.is_loaded(topic_id(lane))).collect();
         let mut shards = Vec::with_capacity(self.shards.len());
         for shard in &self.shards {
             let (tell, told) = oneshot::channel();
             drop(shard.send(ToShard::Cut(tell)).await);
             shards.push(told);
         }
-        drop(self.checkpoints.send(Checkpoint { positions, shards, last, reply }).await);
+        drop(self.checkpoints.send(Checkpoint { positions, shards, loaded, last, reply }).await);
     }
 
     async fn drain(mut self, reply: oneshot::Sender<()>) {

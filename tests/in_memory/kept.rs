@@ -23,6 +23,14 @@ enabled = true
 requires = ["ORDER"]
 "#;
 
+const LATEST: &str = r#"
+[topics.LOAD]
+station = "/s"
+[modules.m]
+enabled = true
+requires = ["LOAD"]
+"#;
+
 fn config(rest: &str) -> String {
     [KAFKA, rest].concat()
 }
@@ -48,5 +56,21 @@ async fn a_bucket_that_was_open_at_a_stop_takes_in_what_came_meanwhile() {
     assert_eq!(results.len(), 1);
     let readings = results[0]["output"]["ORDER"]["readings"].as_array().expect("readings").len();
     assert_eq!((readings, world.publisher.of("test-dead-letters").len()), (3, 0));
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_counts_as_read_only_once_what_was_read_is_durable() {
+    let (store, module) = (MemoryStore::default(), Scripted::new("m", |_| Reply::Echo));
+    store.delay_flushes(Duration::from_secs(10));
+    let mut world = World::keeping(&config(LATEST), vec![module.clone()], &store);
+    world.assign("LOAD", 0, 0, 1, 1).await;
+    world.send("LOAD", &[r#"{"s":"S1"}"#]).await;
+    let loaded = world.handle.loaded();
+    world.pass(12_000).await;
+    assert_eq!(module.stations(), ["S1"], "its state is loaded");
+    assert!(!loaded.borrow().contains(&true), "and would be lost in a crash");
+    world.pass(20_000).await;
+    assert_eq!(*loaded.borrow(), [true]);
     world.stop().await;
 }
