@@ -107,11 +107,14 @@ impl Progress {
         self.topics[topic.ix()].assigned = true;
     }
 
-    /// A partition was taken away. An older assignment than the one at hand is passed over.
+    /// A partition was taken away. An older assignment than the one at hand is passed over. What modules wait for and
+    /// was not handed out yet is still to come: the topic is not loaded before its next assignment.
     pub fn revoked(&mut self, topic: TopicId, partition: Partition, epoch: Epoch) {
-        let partitions = &mut self.topics[topic.ix()].partitions;
-        if partitions.get(&partition).is_some_and(|progress| progress.assignment.epoch == epoch) {
-            partitions.remove(&partition);
+        let state = &mut self.topics[topic.ix()];
+        let is_current = |progress: &&PartitionProgress| progress.assignment.epoch == epoch;
+        if let Some(progress) = state.partitions.get(&partition).filter(is_current) {
+            state.assigned &= progress.position >= progress.assignment.load_until;
+            state.partitions.remove(&partition);
         }
     }
 
@@ -221,6 +224,18 @@ mod tests {
         assert_eq!(progress.cut()[0].committable(None), Some(NextOffset(60)));
         assert_eq!(progress.cut()[0].committable(Some(Offset(55))), Some(NextOffset(55)));
         assert_eq!(progress.cut()[0].committable(Some(Offset(10))), None);
+    }
+
+    #[test]
+    fn a_topic_of_which_a_part_is_taken_away_while_it_loads_is_not_loaded() {
+        let mut progress = assigned(0, 50, 80);
+        progress.moved(TOPIC, at(20, None), None);
+        progress.revoked(TOPIC, 0, Epoch(1));
+        assert!(!progress.is_loaded(TOPIC), "what is left of it is nothing");
+        progress.assigned(TOPIC, assignment(50));
+        assert!(progress.is_loaded(TOPIC));
+        progress.revoked(TOPIC, 0, Epoch(1));
+        assert!(progress.is_loaded(TOPIC), "it was loaded when it went");
     }
 
     #[test]

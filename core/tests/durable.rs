@@ -6,6 +6,8 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
+use quorate_core::RunResult;
+use quorate_core::contract::Output;
 use quorate_core::ident::{Millis, ModuleId, Offset, Partition};
 use quorate_core::plan::Plan;
 use quorate_core::shard::{Changes, End, Invocation, Of, Place, RunState};
@@ -301,7 +303,7 @@ fn a_recreated_topic_begins_anew_and_its_readings_are_told_from_the_old_ones() {
     flush(&mut live, &mut Store::default(), T0);
     let old = live.run(T0).remove(0);
     let topic = live.topic("TASK");
-    live.shard.set_incarnation(topic, 1);
+    live.shard.set_incarnation(topic, 0, 1);
     live.apply("TASK", T0, &[task(0)]);
     flush(&mut live, &mut Store::default(), T0);
     let new = live.run(T0).remove(0);
@@ -390,4 +392,74 @@ fn a_place_that_is_kept_is_named_by_station_and_never_by_shard() {
     let changes = live.shard.take_changes();
     assert_eq!(changes.slots[0].place, Place::Station("S".into()));
     assert_eq!(changes.slots[0].of, Of::Topic("TASK".into()));
+}
+
+#[test]
+fn a_run_that_was_in_flight_is_repeated_at_once_whatever_its_interval() {
+    let of = || plan(vec![topic("A")], vec![module("m").requires(&["A"]).min_interval(3_600 * SECOND)]);
+    let mut live = Live::durable(of());
+    live.all_loaded(T0).apply("A", T0, &[sent(0, T0, json!({"stationId": "S"}))]);
+    let mut store = Store::default();
+    let run = live.start(T0);
+    flush(&mut live, &mut store, T0);
+    let mut again = Live::durable(of());
+    store.restore(&mut again);
+    assert_eq!(again.all_loaded(T0 + SECOND).start(T0 + SECOND).len(), 1, "modules below it must not go on without it");
+    live.finish(run[0].run, T0);
+    live.apply("A", T0, &[sent(1, T0 + 1, json!({"stationId": "S"}))]);
+    flush(&mut live, &mut store, T0);
+    let mut ended = Live::durable(of());
+    store.restore(&mut ended);
+    assert!(ended.all_loaded(T0 + SECOND).start(T0 + SECOND).is_empty(), "of one that ended the interval holds");
+}
+
+#[test]
+fn after_a_start_the_first_run_of_a_dependent_waits_for_all_attempts_of_a_run_above_it() {
+    let above = module("above").requires(&["A"]).timeout(10 * SECOND);
+    let below = module("below").requires(&["B", "above"]).on(&["B"]);
+    let of = || plan(vec![topic("A"), topic("B")], vec![above.clone(), below.clone()]);
+    let record = |offset: i64| sent(offset, T0 + offset, json!({"stationId": "S"}));
+    let mut live = Live::durable(of());
+    live.all_loaded(T0).apply("A", T0, &[record(0)]).apply("B", T0, &[record(0)]);
+    let above = live.start(T0).remove(0);
+    let result = RunResult::of(&above.input, &[Output::json(&1).expect("JSON")]);
+    live.shard.finish(above.run, End::Done(result), Millis(T0));
+    let below = live.start(T0).remove(0);
+    live.finish(below.run, T0);
+    live.apply("A", T0, &[record(1)]);
+    let mut store = Store::default();
+    flush(&mut live, &mut store, T0);
+    let mut again = Live::durable(of());
+    store.restore(&mut again);
+    again.all_loaded(T0);
+    let names = |runs: &[Invocation]| runs.iter().map(|run| run.input.module.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(&again.start(T0)), ["above"]);
+    again.apply("B", T0, &[record(1)]);
+    assert!(again.start(T0 + 20 * SECOND).is_empty(), "longer than one call");
+    assert_eq!(names(&again.start(T0 + 600 * SECOND)), ["below"], "but not for ever");
+}
+
+#[test]
+fn a_number_under_which_something_is_kept_that_the_plan_does_not_have_is_not_given_again() {
+    let mut live = tasks();
+    live.apply("TASK", T0, &[task(0), task(1)]);
+    let mut store = Store::default();
+    flush(&mut live, &mut store, T0);
+    let other = module("m").requires(&["OTHER"]).each(&["OTHER"]);
+    let mut without = Live::durable(plan(vec![topic("OTHER")], vec![other]));
+    store.restore(&mut without);
+    without.all_loaded(T0).apply("OTHER", T0, &[task(7)]);
+    flush(&mut without, &mut store, T0);
+    assert_eq!(tasks_from(&store).run(T0).len(), 2, "it is back, and so is what was owed on its account");
+}
+
+#[test]
+fn partitions_may_be_in_different_lives_of_their_topic() {
+    let mut live = tasks();
+    let topic = live.topic("TASK");
+    live.shard.set_incarnation(topic, 1, 3);
+    live.apply("TASK", T0, &[task(0), task(0).on(1)]).apply("TASK", T0, &[task(0)]);
+    flush(&mut live, &mut Store::default(), T0);
+    let triggers = live.run(T0).into_iter().map(|input| input.reading.expect("a reading").to_string());
+    assert_eq!(triggers.collect::<Vec<_>>(), ["TASK/0/0/0", "TASK/1/0/0/3"]);
 }

@@ -135,11 +135,7 @@ impl Service {
             tasks.spawn(stage.name, stage.task);
         }
         if let Some(unread) = begun.unread {
-            let pipeline = handle.clone();
-            tasks.spawn("state-loaded".to_owned(), async move {
-                pipeline.loaded().await;
-                let _ = blocking(move || unread.adopt()).await;
-            });
+            tasks.spawn("state-loaded".to_owned(), unread.adopt(handle.loaded()));
         }
         let drain_timeout = settings.service.drain_timeout;
         Ok(Self { pipeline: handle, consumers, publisher, tasks, drain_timeout })

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use quorate_core::ident::Millis;
 use quorate_core::plan::Plan;
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::fault::kill_point;
 use crate::pipeline::durable::Standings;
 use crate::pipeline::{Kept, Pipeline};
+use crate::runtime::blocking;
 use crate::state::{Identity, LocalStore, OpenError, Opened, TopicShape};
 
 /// How many offsets a ceiling lies ahead: far enough never to be felt, near enough to be read again in a second or two.
@@ -26,7 +28,7 @@ pub(super) struct Begun {
     pub(super) standings: Arc<Standings>,
     /// Per topic whether its windows are to be read again.
     pub(super) reload: Vec<bool>,
-    /// What the store is to be told once everything was read.
+    /// What the store is to be told once it was read.
     pub(super) unread: Option<Unread>,
 }
 
@@ -68,7 +70,8 @@ pub(super) fn begin(
     let store = Arc::new(store);
     pipeline.keep(Kept { store: Arc::clone(&store) as _, standings: Arc::clone(&standings), ahead: AHEAD });
     let is_unread = reload.contains(&true);
-    Ok(Begun { standings, reload, unread: is_unread.then_some(Unread { store, shapes }) })
+    let unread = is_unread.then(|| Unread { store, shapes, unread: reload.clone() });
+    Ok(Begun { standings, reload, unread })
 }
 
 /// Topics that are to be read again before the store may say what their windows hold.
@@ -76,14 +79,36 @@ pub(super) fn begin(
 pub(super) struct Unread {
     store: Arc<LocalStore>,
     shapes: Vec<TopicShape>,
+    /// Per topic whether the store does not say so yet.
+    unread: Vec<bool>,
 }
 
 impl Unread {
-    /// Everything was read. Blocks while that is written.
-    pub(super) fn adopt(&self) {
-        if let Err(error) = self.store.adopt(&self.shapes, &[]) {
-            warn!(%error, "not noted that topics were read again: they will be once more at the next start");
+    /// Notes of each topic that it was read, once `loaded` says that what was read is durable. A topic that cannot be
+    /// read keeps no other one from being noted.
+    pub(super) async fn adopt(mut self, mut loaded: watch::Receiver<Vec<bool>>) {
+        loop {
+            let read = self.take_read(&loaded.borrow_and_update());
+            if !read.is_empty() {
+                let store = Arc::clone(&self.store);
+                let noted = blocking(move || store.adopt(&read, &[])).await;
+                if let Some(Err(error)) = noted {
+                    warn!(%error, "not noted that topics were read again: they will be once more at the next start");
+                    return;
+                }
+            }
+            if !self.unread.contains(&true) || loaded.changed().await.is_err() {
+                return;
+            }
         }
+    }
+
+    fn take_read(&mut self, loaded: &[bool]) -> Vec<TopicShape> {
+        let topics = self.shapes.iter().zip(&mut self.unread).zip(loaded);
+        let read = |((shape, unread), &loaded): ((&TopicShape, &mut bool), &bool)| {
+            (loaded && std::mem::take(unread)).then(|| shape.clone())
+        };
+        topics.filter_map(read).collect()
     }
 }
 

@@ -189,10 +189,9 @@ fn resumed(found: &Found, rules: StartRules, life: Life, stood: Stood) -> Result
         let from = found.carried.map_or(stood.next, |carried| carried.max(stood.next));
         (to, (from < to).then_some(Gap { from, to }))
     };
-    let start = match found.load_from.filter(|_| found.reload) {
-        Some(load_from) => load_from.max(found.low).min(next),
-        None => next,
-    };
+    // What this process has read again already is in memory.
+    let again = found.load_from.filter(|_| found.reload).map(|load_from| found.carried.unwrap_or(load_from));
+    let start = again.map_or(next, |from| from.max(found.low).min(next));
     let live_from = stood.live_from.max(next).min(found.high);
     let known = stood.ceiling.map_or(live_from, |ceiling| ceiling.max(live_from));
     let ahead = found.committed.filter(|committed| *committed > stood.next.max(stood.live_from));
@@ -402,6 +401,11 @@ mod tests {
             assert_eq!(start(wider, RULES), (otherwise, 50));
         }
         assert_eq!(start(Found { reload: true, ..durable(stood(), None) }, RULES), (50, 50));
+        // A partition that comes back: where this process stood, and where it goes on without reading all of it again.
+        for (carried, goes_on) in [(3, 10), (20, 20), (50, 50), (80, 50)] {
+            let back = Found { reload: true, carried: Some(NextOffset(carried)), ..durable(stood(), None) };
+            assert_eq!(start(Found { load_from: Some(NextOffset(10)), ..back }, RULES), (goes_on, 50));
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use quorate_core::ident::{Epoch, NextOffset, Partition, TopicId};
 use quorate_core::plan::Plan;
 use quorate_core::progress::Cut;
 use quorate_core::shard::Changes;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::broken::Broken;
 use super::ceilings::lowered;
@@ -28,6 +28,8 @@ pub(super) struct Checkpoint {
     pub(super) positions: Vec<Cut>,
     /// What each shard says of that moment.
     pub(super) shards: Vec<oneshot::Receiver<ShardCut>>,
+    /// Per topic whether it had been read as far as state reaches back.
+    pub(super) loaded: Vec<bool>,
     /// Nothing is applied after it.
     pub(super) last: bool,
     /// Who else wants to know, if anybody.
@@ -59,6 +61,8 @@ pub(super) struct Settler {
     pub(super) dead: DeadLetterSender,
     pub(super) keeping: Option<Keeping>,
     pub(super) broken: Broken,
+    /// Per topic whether what it held is part of the state; where state is kept, durably so.
+    pub(super) loaded: Arc<watch::Sender<Vec<bool>>>,
     pub(super) committed: HashMap<(TopicId, Partition), (Epoch, NextOffset)>,
 }
 
@@ -66,7 +70,7 @@ impl Settler {
     /// Runs until the router is gone, or the store fails.
     pub(super) async fn run(mut self) {
         while let Some(checkpoint) = self.inbox.recv().await {
-            let Checkpoint { positions, shards, last, reply } = checkpoint;
+            let Checkpoint { positions, shards, loaded, last, reply } = checkpoint;
             let Some(cuts) = collect(shards).await else { continue };
             // Asked only now: a shard hands over what it gives up while it takes readings in.
             let settled = match &self.keeping {
@@ -76,6 +80,7 @@ impl Settler {
                     Err(error) => return self.broken.report(error),
                 },
             };
+            self.note_loaded(loaded);
             let news: Vec<Commit> = settled.iter().filter(|commit| self.is_news(commit)).copied().collect();
             for commit in &news {
                 self.committed.insert((commit.topic, commit.partition), (commit.epoch, commit.next));
@@ -124,6 +129,16 @@ impl Settler {
         }
         keeping.wake.notify_one();
         Ok(commits(positions, |cut| cut.committable(None)))
+    }
+
+    /// A topic stays loaded, whatever becomes of its partitions.
+    fn note_loaded(&self, now: Vec<bool>) {
+        self.loaded.send_if_modified(|loaded| {
+            loaded.resize(now.len(), false);
+            let news = loaded.iter().zip(&now).any(|(before, now)| *now && !before);
+            loaded.iter_mut().zip(now).for_each(|(loaded, now)| *loaded |= now);
+            news
+        });
     }
 
     fn is_news(&self, commit: &Commit) -> bool {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::checkpoint::Checkpoint;
 use super::ports::Commit;
-use super::router::Router;
+use super::router::{Router, topic_id};
 use super::shard_task::ToShard;
 use crate::fault::kill_point;
 
@@ -23,6 +23,7 @@ const CUT_GAP: Duration = Duration::from_millis(20);
 #[derive(Default)]
 pub(super) struct Dirt {
     bytes: usize,
+    /// When a cut was last taken, or could not be.
     cut_at: Option<Instant>,
     wanted_at: Option<Instant>,
 }
@@ -63,6 +64,8 @@ impl Router {
         if self.checkpoints.capacity() > 0 {
             self.cut(false, None).await;
         } else {
+            // Whoever is in a hurry asks again, and not at once: a slow store must not keep the router busy.
+            self.dirt.cut_at = Some(Instant::now());
             self.dirt.wanted_at = None;
         }
     }
@@ -71,13 +74,14 @@ impl Router {
     async fn cut(&mut self, last: bool, reply: Option<oneshot::Sender<Vec<Commit>>>) {
         self.dirt = Dirt { cut_at: Some(Instant::now()), ..Dirt::default() };
         let positions: Vec<Cut> = self.progress.cut();
+        let loaded = (0..self.lanes.len()).map(|lane| self.progress.is_loaded(topic_id(lane))).collect();
         let mut shards = Vec::with_capacity(self.shards.len());
         for shard in &self.shards {
             let (tell, told) = oneshot::channel();
             drop(shard.send(ToShard::Cut(tell)).await);
             shards.push(told);
         }
-        drop(self.checkpoints.send(Checkpoint { positions, shards, last, reply }).await);
+        drop(self.checkpoints.send(Checkpoint { positions, shards, loaded, last, reply }).await);
     }
 
     pub(super) async fn drain(mut self, reply: oneshot::Sender<()>) {

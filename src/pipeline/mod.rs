@@ -126,7 +126,7 @@ pub struct Handle {
     shards: Vec<mpsc::Sender<ToShard>>,
     counts: Arc<Counts>,
     broken: Broken,
-    loaded: Arc<watch::Sender<bool>>,
+    loaded: Arc<watch::Sender<Vec<bool>>>,
 }
 
 impl Pipeline {
@@ -259,6 +259,7 @@ impl Pipeline {
             dead: dead.clone(),
             keeping: keeping.as_ref().map(|(keeping, _)| keeping.clone()),
             broken: broken.clone(),
+            loaded,
             committed: HashMap::new(),
         };
         let router = Router {
@@ -279,7 +280,6 @@ impl Pipeline {
             keeping,
             hurry,
             broken,
-            all_loaded: loaded,
             dirt: Dirt::default(),
             plan,
         };
@@ -306,10 +306,11 @@ impl Handle {
         self.broken.failed().await
     }
 
-    /// Resolves once every topic has been read as far as state reaches back. Of one that cannot be read, never.
-    pub async fn loaded(&self) {
-        // The sender lives in `self`.
-        drop(self.loaded.subscribe().wait_for(|loaded| *loaded).await);
+    /// Per topic of the plan whether it was read as far as state reaches back, and, where state is kept, that is durable.
+    /// Empty before anything was.
+    #[must_use]
+    pub fn loaded(&self) -> watch::Receiver<Vec<bool>> {
+        self.loaded.subscribe()
     }
 
     /// Whether state can no longer be kept.

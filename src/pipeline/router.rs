@@ -12,9 +12,9 @@ use quorate_core::ident::{Millis, Offset, Partition, TopicId};
 use quorate_core::plan::Plan;
 use quorate_core::progress::Progress;
 use quorate_core::provenance::shard_of;
-use quorate_core::record::{PartitionPosition, RecordBatch, RecordRow};
+use quorate_core::record::{PartitionPosition, RecordBatch};
 use quorate_core::shard::Mode;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, trace, warn};
 
@@ -72,8 +72,6 @@ pub(super) struct Router {
     pub(super) keeping: Option<(Keeping, Ceilings)>,
     pub(super) hurry: Arc<Notify>,
     pub(super) broken: Broken,
-    /// Whether every topic has been read as far as state reaches back.
-    pub(super) all_loaded: Arc<watch::Sender<bool>>,
     pub(super) dirt: Dirt,
 }
 
@@ -179,11 +177,7 @@ impl Router {
                                 ceilings.assigned(topic, assignment.partition);
                             }
                         }
-                        // What a store gave back may be old by the wall clock, and waits for what the log still holds.
-                        if let Some(clock) = self.progress.event_clock(topic) {
-                            self.lanes[lane].behind = true;
-                            self.tell_all(|| ToShard::Behind(topic, clock)).await;
-                        }
+                        self.hold_clock(topic).await;
                         self.note_loaded(topic).await;
                     }
                     LaneItem::Positions(positions) => self.moved(topic, &positions, |_| None).await,
@@ -234,6 +228,15 @@ impl Router {
         }
     }
 
+    /// A topic that begins with a backlog follows its own clock from the start: buckets that an earlier life left open
+    /// must not close by the wall clock over records that belong in them.
+    async fn hold_clock(&mut self, topic: TopicId) {
+        if let Some(clock) = self.progress.event_clock(topic) {
+            self.lanes[topic.ix()].behind = true;
+            self.tell_all(|| ToShard::Behind(topic, clock)).await;
+        }
+    }
+
     /// Decodes the head of a lane and hands it to the shards.
     async fn serve(&mut self, lane: usize) {
         let Some(batch) = self.lanes[lane].head.pop_front() else { return };
@@ -249,9 +252,11 @@ impl Router {
         let newest = |partition| newest_timestamp(&source, partition).map(|newest| newest.min(now));
         let event_clock = self.progress.event_clock(topic);
         self.lanes[lane].behind = event_clock.is_some();
-        let of = |row: &RecordRow| self.progress.incarnation(topic, row.partition);
-        let incarnation = source.rows().iter().find_map(of).unwrap_or(0);
-        self.distribute(Portion { topic, readings, modes, event_clock, incarnation }).await;
+        let life = |&(partition, _): &(Partition, Offset)| {
+            self.progress.incarnation(topic, partition).map(|life| (partition, life))
+        };
+        let lives = self.lanes[lane].last.iter().filter_map(life).collect();
+        self.distribute(Portion { topic, readings, modes, event_clock, lives }).await;
         self.dirt.add(source.bytes().len());
         self.moved(topic, source.positions(), newest).await;
     }
@@ -307,9 +312,6 @@ impl Router {
             info!(topic = &*self.plan.topic(topic).name, "state loaded");
             self.tell_all(|| ToShard::Loaded(topic)).await;
         }
-        if (0..self.lanes.len()).all(|lane| self.progress.is_loaded(topic_id(lane))) {
-            self.all_loaded.send_if_modified(|loaded| !std::mem::replace(loaded, true));
-        }
     }
 
     /// Called once per flush interval.
@@ -359,7 +361,7 @@ fn waiting(heads: &[Head]) -> Vec<usize> {
     heads.iter().enumerate().filter(|(_, head)| head.records().is_some()).map(|(lane, _)| lane).collect()
 }
 
-fn topic_id(lane: usize) -> TopicId {
+pub(super) fn topic_id(lane: usize) -> TopicId {
     TopicId(u16::try_from(lane).unwrap_or(u16::MAX))
 }
 

@@ -61,8 +61,8 @@ pub(super) struct Portion {
     /// Per record: live, loading, or none when its assignment is over.
     pub(super) modes: Modes,
     pub(super) event_clock: Option<Millis>,
-    /// Which life of the topic its records belong to.
-    pub(super) incarnation: Incarnation,
+    /// Which life of the topic the records of each partition belong to.
+    pub(super) lives: Vec<(Partition, Incarnation)>,
 }
 
 /// How the records of a batch are taken in. Nearly always all alike.
@@ -218,9 +218,11 @@ impl ShardTask {
     }
 
     async fn apply(&mut self, portion: &Portion, rows: Vec<u32>) {
-        let Portion { topic, readings, modes, event_clock, incarnation } = portion;
+        let Portion { topic, readings, modes, event_clock, lives } = portion;
         let now = self.clock.now();
-        self.shard.set_incarnation(*topic, *incarnation);
+        for &(partition, incarnation) in lives {
+            self.shard.set_incarnation(*topic, partition, incarnation);
+        }
         self.shard.set_event_clock(*topic, *event_clock, now);
         let fresh = rows.into_iter().filter(|&row| {
             let row = &readings.rows()[row as usize];

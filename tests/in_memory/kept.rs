@@ -1,49 +1,76 @@
-//! What a store gives back to the next life of the process.
+//! A pipeline that keeps its state goes on where an earlier one stopped.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use quorate::state::MemoryStore;
 
 use crate::support::{Reply, Scripted, World};
 
-const CONFIG: &str = r#"
+const KAFKA: &str = r#"
 [kafka]
 bootstrap_servers = ["localhost:9092"]
 [kafka.consumer]
 group_id = "test"
 multi_consumer_mode = true
-[topics.CURVE]
-station = "/s"
-time = { at = "/at", format = "%s", zone = "UTC" }
-window = { kind = "bucket", every = "10s", close_after = "10s" }
-[modules.sum]
-enabled = true
-requires = ["CURVE"]
 "#;
 
+const BUCKET: &str = r#"
+[topics.ORDER]
+station = "/s"
+window = { kind = "bucket", every = "10s", close_after = "5s" }
+[modules.m]
+enabled = true
+requires = ["ORDER"]
+"#;
+
+const LATEST: &str = r#"
+[topics.LOAD]
+station = "/s"
+[modules.m]
+enabled = true
+requires = ["LOAD"]
+"#;
+
+fn config(rest: &str) -> String {
+    [KAFKA, rest].concat()
+}
+
 #[tokio::test(start_paused = true)]
-async fn an_open_bucket_from_the_store_waits_for_what_the_log_holds_though_its_time_has_run_out() {
-    let store = MemoryStore::default();
-    let sum = Scripted::new("sum", |_| Reply::Echo);
-    let mut world = World::keeping(CONFIG, vec![sum.clone()], &store);
-    world.assign("CURVE", 0, 0, 0, 0).await;
-    world.send("CURVE", &[r#"{"s":"S","at":1762225501}"#]).await;
-    world.pass(3_000).await;
+async fn a_bucket_that_was_open_at_a_stop_takes_in_what_came_meanwhile() {
+    let (store, module) = (MemoryStore::default(), Scripted::new("m", |_| Reply::Echo));
+    let mut world = World::keeping(&config(BUCKET), vec![module.clone()], &store);
+    world.assign("ORDER", 0, 0, 0, 0).await;
+    world.send("ORDER", &[r#"{"s":"S1","n":0}"#]).await;
+    world.pass(2_000).await;
     assert!(world.handle.drain(Duration::from_secs(5)).await);
     world.stop().await;
-    assert!(sum.seen().is_empty(), "the bucket is open");
-
-    let mut world = World::keeping(CONFIG, vec![sum.clone() as Arc<_>], &store.reopened());
+    let store = store.reopened();
+    let mut world = World::keeping(&config(BUCKET), vec![module.clone()], &store);
     world.pass(50_000).await;
-    world.assign("CURVE", 0, 1, 1, 2).await;
+    world.assign("ORDER", 0, 1, 1, 3).await;
+    world.pass(2_000).await;
+    assert!(module.seen().is_empty(), "long over by the wall clock, but there is a backlog");
+    world.send("ORDER", &[r#"{"s":"S1","n":1}"#, r#"{"s":"S1","n":2}"#]).await;
     world.pass(5_000).await;
-    assert!(sum.seen().is_empty(), "a record is still to be read");
-    world.send("CURVE", &[r#"{"s":"S","at":1762225502}"#]).await;
-    world.pass(5_000).await;
-    let values = world.publisher.values("MODULE-OUTPUT-SUM");
-    assert_eq!(values.len(), 1);
-    assert_eq!(values[0]["output"]["CURVE"]["readings"].as_array().map(Vec::len), Some(2), "{values:?}");
-    assert!(world.publisher.of("test-dead-letters").is_empty());
+    let results = world.publisher.values("MODULE-OUTPUT-M");
+    assert_eq!(results.len(), 1);
+    let readings = results[0]["output"]["ORDER"]["readings"].as_array().expect("readings").len();
+    assert_eq!((readings, world.publisher.of("test-dead-letters").len()), (3, 0));
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_counts_as_read_only_once_what_was_read_is_durable() {
+    let (store, module) = (MemoryStore::default(), Scripted::new("m", |_| Reply::Echo));
+    store.delay_flushes(Duration::from_secs(10));
+    let mut world = World::keeping(&config(LATEST), vec![module.clone()], &store);
+    world.assign("LOAD", 0, 0, 1, 1).await;
+    world.send("LOAD", &[r#"{"s":"S1"}"#]).await;
+    let loaded = world.handle.loaded();
+    world.pass(12_000).await;
+    assert_eq!(module.stations(), ["S1"], "its state is loaded");
+    assert!(!loaded.borrow().contains(&true), "and would be lost in a crash");
+    world.pass(20_000).await;
+    assert_eq!(*loaded.borrow(), [true]);
     world.stop().await;
 }

@@ -54,7 +54,7 @@ impl World {
         Self::build(config, modules, adjust, None)
     }
 
-    /// One that begins with what a store holds, and keeps its state there.
+    /// A pipeline that goes on with what a store holds, and keeps its state there.
     pub fn keeping(config: &str, modules: Vec<Arc<dyn Module>>, store: &MemoryStore) -> Self {
         Self::build(config, modules, |_, _| {}, Some(store))
     }
@@ -97,10 +97,11 @@ impl World {
         );
         if let Some(store) = store {
             store.load(&mut |changes| pipeline.restore(&changes));
+            pipeline.restore_letters(store.letters());
             let standings = Arc::new(Standings::default());
             standings.flushed(store.positions());
             standings.raised(store.ceilings());
-            pipeline.keep(Kept { store: Arc::new(store.clone()), standings, ahead: 1000 });
+            pipeline.keep(Kept { store: Arc::new(store.clone()), standings, ahead: 1_000_000 });
         }
         let publisher = Arc::new(MemoryPublisher::default());
         let consumers = Arc::new(MemoryConsumers::default());

@@ -279,13 +279,14 @@ impl Shard {
     }
 
     fn restore_pending(&mut self, change: &PendingChange) {
+        // What is passed over is still kept under its number.
+        self.queues.next = self.queues.next.max(change.number.saturating_add(1));
         let (Some(module), Some(kept)) = (self.plan.module_id(&change.module), &change.state) else { return };
         let Some(topic) = self.plan.topic_id(&kept.topic) else { return };
         let Some(what) = Handed::restored(&self.topics[topic.ix()].windows, &kept.content) else { return };
         let id = change.station.as_str();
         let Some(station) = self.find_or_readmit(id, station_hash(id)) else { return };
         let run = &mut self.stations[station as usize].runs[module.ix()];
-        self.queues.next = self.queues.next.max(change.number + 1);
         if let Err(at) = run.pending.binary_search_by_key(&change.number, |pending| pending.number) {
             run.pending.insert(at, Pending { number: change.number, topic, what, owed: None, ready: true });
         }

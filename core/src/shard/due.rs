@@ -196,7 +196,7 @@ impl DueRuns {
     pub(super) fn start(&mut self, state: &mut StationState, id: RunId, now: Millis) -> Option<Pending> {
         let run = &mut state.runs[id.module.ix()];
         run.phase = Phase::Running;
-        run.last_at = Some(now);
+        (run.last_at, run.ran) = (Some(now), true);
         let pending = run.pending.pop_front_if(|pending| pending.ready);
         let (saw_changes, owed) = (std::mem::take(&mut run.changed), run.owed.take());
         let early = std::mem::take(&mut run.early);

@@ -53,7 +53,7 @@ impl Shard {
         now: Millis,
     ) {
         let provenance = Provenance {
-            incarnation: self.topics[topic.ix()].incarnation,
+            incarnation: self.topics[topic.ix()].life(origin.partition),
             partition: origin.partition,
             offset: origin.offset,
             element: row.element.unwrap_or(0),

@@ -22,7 +22,7 @@ mod ticks;
 mod upstream;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -90,12 +90,19 @@ struct TopicState {
     applied: HashMap<Partition, Offset>,
     /// When open buckets close by themselves.
     closing: BinaryHeap<Reverse<(Millis, Whose)>>,
-    /// Which life of the topic its records belong to.
-    incarnation: Incarnation,
+    /// Which life of the topic the records of each partition belong to, where it is not the first.
+    lives: BTreeMap<Partition, Incarnation>,
     /// Modules that have this topic among their inputs, with whether a change of it triggers them. In dependency order.
     readers: Vec<(ModuleId, bool)>,
     /// Modules of which each of its readings is a run.
     each: Vec<ModuleId>,
+}
+
+impl TopicState {
+    /// Which life of the topic the records of a partition belong to.
+    fn life(&self, partition: Partition) -> Incarnation {
+        self.lives.get(&partition).copied().unwrap_or(0)
+    }
 }
 
 #[derive(Debug)]
@@ -191,7 +198,7 @@ impl Shard {
                 early: None,
                 applied: HashMap::new(),
                 closing: BinaryHeap::new(),
-                incarnation: 0,
+                lives: BTreeMap::new(),
                 readers: changes,
                 each,
             }
@@ -240,11 +247,12 @@ impl Shard {
         self.tells_of_global = false;
     }
 
-    /// States which life of a topic the readings that follow belong to.
-    pub fn set_incarnation(&mut self, topic: TopicId, incarnation: Incarnation) {
+    /// States which life of a topic the readings of a partition that follow belong to.
+    pub fn set_incarnation(&mut self, topic: TopicId, partition: Partition, incarnation: Incarnation) {
         let topic = &mut self.topics[topic.ix()];
-        if std::mem::replace(&mut topic.incarnation, incarnation) != incarnation {
-            topic.applied.clear();
+        if topic.life(partition) != incarnation {
+            topic.lives.insert(partition, incarnation);
+            topic.applied.remove(&partition);
         }
     }
 

@@ -53,6 +53,8 @@ pub(super) struct Run {
     /// How many of what is pending are counted as backlog, and of which topic.
     pub(super) backlog: (TopicId, usize),
     pub(super) last_at: Option<Millis>,
+    /// Whether one was started in this process.
+    pub(super) ran: bool,
     /// The hash of the input of the last run that ended.
     pub(super) ended: Option<InputHash>,
     /// Runs that failed for good since one last did not, and until when the station pauses on that account.
@@ -135,7 +137,9 @@ impl Run {
     pub(super) fn state(&self, loaded: bool) -> RunState {
         let due = self.changed && (loaded || self.due_before || !self.early.is_empty());
         let in_flight = self.running.as_ref().is_some_and(|running| running.saw_changes);
-        let (last_at, ended, failures) = (self.last_at, self.ended, self.failures);
+        // One that never ends is repeated at once: what it published must not be followed by anything older.
+        let last_at = self.last_at.filter(|_| self.running.is_none());
+        let (ended, failures) = (self.ended, self.failures);
         RunState { due: due || in_flight, last_at, ended, failures }
     }
 

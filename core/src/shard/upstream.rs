@@ -162,7 +162,8 @@ impl Shard {
             return None;
         }
         let Patience { first_ms, later_ms } = self.modules[module.ix()].patience;
-        let is_first = self.stations[station as usize].runs[module.ix()].last_at.is_none();
+        // Of this process: what an earlier one published may have known more than was kept of the modules above.
+        let is_first = !self.stations[station as usize].runs[module.ix()].ran;
         Some(now.plus(if is_first { first_ms } else { later_ms }))
     }
 

@@ -73,10 +73,10 @@ impl DeadLetter {
     }
 
     /// A letter that an earlier life of the process kept.
-    pub(super) fn restored(stored: StoredLetter) -> Self {
+    pub(super) fn restored(stored: StoredLetter, origin: Option<Origin>) -> Self {
         let name = |name: &str| NAMES.iter().find(|known| **known == name).copied();
         let headers = stored.headers.into_iter().filter_map(|(given, value)| Some((name(&given)?, value)));
-        Self { origin: None, reason: None, key: stored.key, value: stored.value, headers: headers.collect() }
+        Self { origin, reason: None, key: stored.key, value: stored.value, headers: headers.collect() }
     }
 
     /// The letter as it is kept.

@@ -185,8 +185,10 @@ impl DeadLetterWriter {
                 for stored in letters {
                     let id = stored.id;
                     self.next = self.next.max(id.saturating_add(1));
-                    self.outbox.iter_mut().for_each(|outbox| outbox.restored(id));
-                    self.waiting.push_back(Letter { id, letter: Arc::new(DeadLetter::restored(stored)), reply: None });
+                    let origin = self.outbox.as_mut().and_then(|outbox| outbox.restored(&stored));
+                    let letter = Arc::new(DeadLetter::restored(stored, origin));
+                    self.count(&letter);
+                    self.waiting.push_back(Letter { id, letter, reply: None });
                 }
             }
             ToWriter::Cut(reply) => drop(reply.send(self.cut())),
@@ -197,12 +199,19 @@ impl DeadLetterWriter {
     fn take_over(&mut self, letter: Arc<DeadLetter>, reply: Option<oneshot::Sender<()>>) {
         let id = self.next;
         self.next += 1;
-        if let Some(origin) = letter.origin {
-            *self.open.entry(origin).or_default() += 1;
-            self.gauge(origin.topic, 1, letter.cost(), true);
+        self.count(&letter);
+        if letter.origin.is_some() {
             self.outbox.iter_mut().for_each(|outbox| outbox.came(id, &letter));
         }
         self.waiting.push_back(Letter { id, letter, reply });
+    }
+
+    /// A letter of a record is unacknowledged from here on.
+    fn count(&mut self, letter: &DeadLetter) {
+        if let Some(origin) = letter.origin {
+            *self.open.entry(origin).or_default() += 1;
+            self.gauge(origin.topic, 1, letter.cost(), true);
+        }
     }
 
     fn sent(&mut self, Letter { id, letter, reply }: Letter) {

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use quorate_core::ident::Offset;
 use quorate_core::plan::Plan;
+use quorate_core::provenance::Origin;
 
 use super::DeadLetter;
 use crate::pipeline::durable::StoredLetter;
@@ -30,9 +32,12 @@ impl Outbox {
         self.fresh.insert(id, Arc::clone(letter));
     }
 
-    /// A letter that is kept already is on its way again.
-    pub(super) fn restored(&mut self, id: u64) {
-        self.kept.insert(id);
+    /// A letter that is kept already is on its way again. Says where its record stands; none when its topic is not
+    /// consumed any more.
+    pub(super) fn restored(&mut self, letter: &StoredLetter) -> Option<Origin> {
+        self.kept.insert(letter.id);
+        let (topic, partition, offset) = letter.origin.as_ref()?;
+        Some(Origin { topic: self.plan.topic_id(topic)?, partition: *partition, offset: Offset(*offset) })
     }
 
     /// A letter was acknowledged.
