@@ -140,6 +140,7 @@ impl Pipeline {
         let counts = Arc::new(Counts::default());
         let share = plan.stations.max.div_ceil(shards.len());
         let mut owners: Vec<Shard> = shards.iter().map(|_| Shard::new(Arc::clone(&plan), share)).collect();
+        owners.iter_mut().for_each(|shard| shard.share_among(shards.len()));
         owners.iter_mut().skip(1).for_each(Shard::leave_global_letters);
         let handle =
             Handle { router, shards, counts: Arc::clone(&counts), broken: Broken::new(), loaded: Arc::default() };
@@ -165,10 +166,12 @@ impl Pipeline {
             });
             let runs = changes.runs.iter().filter(|run| ours(&run.station));
             let pending = changes.pending.iter().filter(|pending| ours(&pending.station));
+            let done = changes.done.iter().filter(|done| ours(&done.station));
             shard.restore(&Changes {
                 slots: slots.cloned().collect(),
                 runs: runs.cloned().collect(),
                 pending: pending.cloned().collect(),
+                done: done.cloned().collect(),
                 early: changes.early.clone(),
             });
         }

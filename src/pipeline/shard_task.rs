@@ -115,6 +115,8 @@ pub struct ModuleCensus {
     pub alarmed: usize,
     /// Runs and buckets that were dropped because their station was incomplete.
     pub skipped: u64,
+    /// Readings that were passed over, because the module was done with their keys.
+    pub duplicates: u64,
 }
 
 impl ModuleCensus {
@@ -123,6 +125,7 @@ impl ModuleCensus {
         self.complete += other.complete;
         self.alarmed += other.alarmed;
         self.skipped += other.skipped;
+        self.duplicates += other.duplicates;
     }
 }
 
@@ -287,6 +290,7 @@ impl ShardTask {
             complete: self.shard.complete_stations(module, now),
             alarmed: self.shard.alarmed_stations(module),
             skipped: self.shard.skipped_runs(module),
+            duplicates: self.shard.duplicates(module),
         }
     }
 

@@ -93,5 +93,6 @@ fn name(entry: &Entry) -> &'static str {
         Entry::Slot(_) => "windows",
         Entry::Run(_) => "runs",
         Entry::Pending(_) => "waiting buckets and readings",
+        Entry::Done(_) => "keys of what is done",
     }
 }

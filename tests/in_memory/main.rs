@@ -5,6 +5,7 @@ mod assembly;
 mod failures;
 mod fairness;
 mod loading;
+mod once;
 mod settlement;
 mod sinks;
 mod standing_still;

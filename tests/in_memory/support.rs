@@ -9,13 +9,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt;
 use quorate::config::{Purpose, from_str};
+use quorate::pipeline::durable::Standings;
 use quorate::pipeline::lane::LaneSender;
 use quorate::pipeline::ports::{
     AssignedPartition, CallOutcome, Clock, Commit, Consumers, Executor, LaneItem, OutgoingRecord, PublishError,
     Publisher,
 };
-use quorate::pipeline::{Handle, Pipeline, PipelineSettings, Ports, RunSettings};
+use quorate::pipeline::{Handle, Kept, Pipeline, PipelineSettings, Ports, RunSettings};
 use quorate::runtime::Tasks;
+use quorate::state::MemoryStore;
 use quorate_core::contract::{Module, ModuleError, ModuleInput, Output};
 use quorate_core::ident::{Epoch, Millis, ModuleId, NextOffset, Offset, Partition, TopicId};
 use quorate_core::plan::Plan;
@@ -49,6 +51,20 @@ impl World {
 
     /// The same, with each module's settings changed as `adjust` says.
     pub fn with(config: &str, modules: Vec<Arc<dyn Module>>, adjust: impl Fn(&str, &mut RunSettings)) -> Self {
+        Self::begin(config, modules, adjust, None)
+    }
+
+    /// The same as [`World::new`], with what `store` holds, and kept there.
+    pub fn kept(config: &str, modules: Vec<Arc<dyn Module>>, store: &MemoryStore) -> Self {
+        Self::begin(config, modules, |_, _| {}, Some(store))
+    }
+
+    fn begin(
+        config: &str,
+        modules: Vec<Arc<dyn Module>>,
+        adjust: impl Fn(&str, &mut RunSettings),
+        store: Option<&MemoryStore>,
+    ) -> Self {
         let known: Vec<_> = modules.iter().map(|module| (module.name(), module.version())).collect();
         let loaded = from_str("test.toml", config, Purpose::service(&known));
         let settings = loaded.unwrap_or_else(|report| panic!("{}", report.plain())).settings;
@@ -67,7 +83,7 @@ impl World {
             adjust(&module.name, &mut runs);
             runs
         });
-        let pipeline = Pipeline::new(
+        let mut pipeline = Pipeline::new(
             Arc::clone(&settings.plan),
             PipelineSettings {
                 quotas: settings.topics.iter().map(|topic| topic.quota).collect(),
@@ -79,6 +95,14 @@ impl World {
                 shards: 2,
             },
         );
+        if let Some(store) = store {
+            store.load(&mut |changes| pipeline.restore(&changes));
+            pipeline.restore_letters(store.letters());
+            let standings = Arc::new(Standings::default());
+            standings.flushed(store.positions());
+            standings.raised(store.ceilings());
+            pipeline.keep(Kept { store: Arc::new(store.clone()), standings, ahead: 1_000 });
+        }
         let publisher = Arc::new(MemoryPublisher::default());
         let consumers = Arc::new(MemoryConsumers::default());
         let (handle, lanes) = (pipeline.handle(), pipeline.lanes());
