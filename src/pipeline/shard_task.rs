@@ -24,6 +24,7 @@ use super::dead_letters::{DeadLetter, DeadLetterSender};
 use super::gauges::Gauges;
 use super::ports::Clock;
 use super::runs::{ModuleStanding, Permit, Runs};
+use super::standstill::Standstill;
 
 /// Messages a shard may have waiting; each is at most a batch.
 pub(super) const QUEUE: usize = 8;
@@ -104,6 +105,8 @@ pub struct Census {
     pub open_runs: usize,
     /// How each module of the plan stands with its own failures.
     pub standings: Vec<ModuleStanding>,
+    /// Topics that stand still at a record that cannot be decoded.
+    pub standstills: Vec<Standstill>,
 }
 
 /// How stations stand with one module.
@@ -301,6 +304,7 @@ impl ShardTask {
             modules: self.plan.modules().map(|(module, _)| self.module_census(module, now)).collect(),
             open_runs: self.shard.open_runs(),
             standings: self.plan.modules().map(|(module, _)| self.runs.standing(module)).collect(),
+            standstills: Vec::new(),
         }
     }
 }

@@ -9,5 +9,6 @@ mod once;
 mod settlement;
 mod sinks;
 mod standing_still;
+mod standstill;
 mod station_rows;
 mod support;
