@@ -4,6 +4,8 @@
 mod child;
 #[path = "state/content.rs"]
 mod content;
+#[path = "state/verify.rs"]
+mod verify;
 
 use std::time::Duration;
 

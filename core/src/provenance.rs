@@ -3,7 +3,7 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
-use crate::ident::{Offset, Partition, TopicId};
+use crate::ident::{Offset, Partition, Station, TopicId};
 
 /// Counts how often a topic was deleted and recreated; 0 at first and in replay.
 pub type Incarnation = u32;
@@ -51,6 +51,17 @@ impl TopicSeed {
 #[must_use]
 pub fn station_hash(station: &str) -> u64 {
     xxh3_64(station.as_bytes())
+}
+
+/// The hash by which a module remembers that it is done with what a station's key, a JSON value, names.
+#[must_use]
+pub fn key_hash(station: &Station, key: &str) -> u128 {
+    let mut bytes = Vec::with_capacity(8 + station.as_str().len() + key.len());
+    // Its length first, so that no two pairs have the same bytes.
+    bytes.extend_from_slice(&(station.as_str().len() as u64).to_le_bytes());
+    bytes.extend_from_slice(station.as_str().as_bytes());
+    bytes.extend_from_slice(key.as_bytes());
+    xxh3_128(&bytes)
 }
 
 /// The shard, out of `shards`, that owns stations of this hash.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quorate_core::ident::TopicId;
 use quorate_core::plan::{ModulePlan, Source, Trigger};
 
-use crate::config::{self, BreakerSettings, ModuleSettings, Settings};
+use crate::config::{self, BreakerSettings, ModuleSettings, Settings, Undecodable};
 use crate::failures::{CallbackSettings, HttpCallback, TargetError};
 use crate::pipeline::ports::FailureSink;
 use crate::pipeline::{BreakerPolicy, FailureSinks, MAX_UNSETTLED, OnFailure, PipelineSettings, RunSettings};
@@ -18,6 +18,7 @@ pub(super) fn pipeline_settings(settings: &Settings) -> Result<PipelineSettings,
         lane_bytes: settings.service.lane_bytes,
         flush_interval: settings.service.flush_interval,
         max_pending: max_pending(settings),
+        stops_undecodable: settings.topics.iter().map(|topic| topic.on_failure == Undecodable::Halt).collect(),
         dead_letter_topic: settings.dead_letter_topic.as_str().into(),
         shards: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8)),
     })

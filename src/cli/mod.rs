@@ -8,6 +8,7 @@ mod progress;
 mod record;
 mod replay;
 mod run;
+mod state;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,6 +44,9 @@ enum Command {
     /// Show the effective configuration
     #[command(subcommand)]
     Config(check::ConfigCommand),
+    /// Look after the state that is kept between two runs
+    #[command(subcommand)]
+    State(state::StateCommand),
 }
 
 /// Where the configuration comes from.
@@ -130,6 +134,7 @@ impl Command {
             Self::Record(args) => record::record(args, registry),
             Self::Check(args) => check::check(args, registry),
             Self::Config(command) => check::config(command, registry),
+            Self::State(command) => state::state(command, registry),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::modules::{Dependency, Input, Module};
 use super::problem::Origin;
 use super::queue;
 use super::reader::{Notes, Placed, listed, nearest};
-use super::settings::QuarantineSettings;
+use super::settings::{OnceSettings, QuarantineSettings};
 use super::topics::Topic;
 use super::trigger::Trigger;
 
@@ -230,6 +230,7 @@ impl Planner<'_> {
             run_ms: millis(module.failure.longest()),
             call_ms: millis(module.failure.timeout),
             quarantine: module.failure.quarantine.map(quarantine),
+            once: module.queue.once.as_ref().map(once),
         }
     }
 
@@ -266,6 +267,11 @@ fn millis(duration: Duration) -> i64 {
 fn version<'p>(module: &str, purpose: &Purpose<'p>) -> &'p str {
     let known = purpose.known_modules.iter().find(|(name, _)| *name == module);
     known.map_or(UNKNOWN_VERSION, |(_, version)| version)
+}
+
+fn once(settings: &OnceSettings) -> plan::OncePlan {
+    let OnceSettings { key, keep, max } = settings;
+    plan::OncePlan { key: key.clone(), keep_ms: millis(*keep), max: *max }
 }
 
 fn quarantine(settings: QuarantineSettings) -> plan::QuarantinePlan {

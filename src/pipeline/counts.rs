@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use quorate_core::decode::Reason;
 
+use super::standstill::Standstill;
+
 /// Counters of one pipeline. They only grow.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -20,6 +22,7 @@ pub struct Counts {
     settled: Mutex<BTreeMap<(Arc<str>, &'static str), u64>>,
     callbacks: Mutex<BTreeMap<&'static str, u64>>,
     breaker_opens: AtomicU64,
+    standstills: Mutex<Vec<Standstill>>,
 }
 
 /// The counters at one moment.
@@ -90,6 +93,15 @@ impl Counts {
 
     pub(super) fn add_breaker_open(&self) {
         self.breaker_opens.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_standstill(&self, standstill: Standstill) {
+        lock(&self.standstills).push(standstill);
+    }
+
+    /// Topics that stand still.
+    pub(super) fn standstills(&self) -> Vec<Standstill> {
+        lock(&self.standstills).clone()
     }
 
     /// The counters as they stand.

@@ -107,3 +107,11 @@ impl Router {
         let _ = reply.send(());
     }
 }
+
+/// Sleeps until a moment; for ever when there is none.
+pub(super) async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

@@ -20,6 +20,7 @@ mod router;
 mod run_settings;
 mod runs;
 mod shard_task;
+mod standstill;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ use runs::Runs;
 pub use runs::{MAX_OUTPUT_BYTES, MAX_OUTPUTS, ModuleStanding};
 pub use shard_task::{Census, ModuleCensus};
 use shard_task::{ShardTask, ToShard};
+pub use standstill::Standstill;
 
 /// What a pipeline is told about itself.
 #[derive(Clone, Debug)]
@@ -66,6 +68,8 @@ pub struct PipelineSettings {
     /// Per topic of the plan: how much of it may wait to be settled, or to be handed over one by one. Where nothing is
     /// said, [`MAX_UNSETTLED`].
     pub max_pending: Vec<usize>,
+    /// Per topic of the plan: whether a record that cannot be decoded stops it. Where nothing is said, it does not.
+    pub stops_undecodable: Vec<bool>,
     /// Where dead letters go.
     pub dead_letter_topic: Arc<str>,
     /// How many shards own the stations.
@@ -142,6 +146,7 @@ impl Pipeline {
         let counts = Arc::new(Counts::default());
         let share = plan.stations.max.div_ceil(shards.len());
         let mut owners: Vec<Shard> = shards.iter().map(|_| Shard::new(Arc::clone(&plan), share)).collect();
+        owners.iter_mut().for_each(|shard| shard.share_among(shards.len()));
         owners.iter_mut().skip(1).for_each(Shard::leave_global_letters);
         let handle =
             Handle { router, shards, counts: Arc::clone(&counts), broken: Broken::new(), loaded: Arc::default() };
@@ -167,10 +172,12 @@ impl Pipeline {
             });
             let runs = changes.runs.iter().filter(|run| ours(&run.station));
             let pending = changes.pending.iter().filter(|pending| ours(&pending.station));
+            let done = changes.done.iter().filter(|done| ours(&done.station));
             shard.restore(&Changes {
                 slots: slots.cloned().collect(),
                 runs: runs.cloned().collect(),
                 pending: pending.cloned().collect(),
+                done: done.cloned().collect(),
                 early: changes.early.clone(),
             });
         }
@@ -251,8 +258,10 @@ impl Pipeline {
             stages.push(Stage { name: "ceilings".to_owned(), task: Box::pin(writer.run()) });
             (keeping, ceilings)
         });
-        let lanes =
-            plan.topics().zip(lanes).map(|((topic, _), (_, receiver))| Lane::new(receiver, Decoder::new(&plan, topic)));
+        let lanes = plan.topics().zip(lanes).map(|((topic, _), (_, receiver))| {
+            let stops = settings.stops_undecodable.get(topic.ix()).copied().unwrap_or(false);
+            Lane::new(receiver, Decoder::new(&plan, topic), stops)
+        });
         let settler = Settler {
             inbox: settler_inbox,
             consumers,
@@ -321,7 +330,7 @@ impl Handle {
 
     /// How many stations are known and complete, summed over the shards.
     pub async fn census(&self) -> Census {
-        let mut sum = Census::default();
+        let mut sum = Census { standstills: self.counts.standstills(), ..Census::default() };
         for shard in &self.shards {
             let (reply, census) = oneshot::channel();
             drop(shard.send(ToShard::Census(reply)).await);

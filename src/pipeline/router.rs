@@ -12,22 +12,23 @@ use quorate_core::ident::{Millis, Offset, Partition, TopicId};
 use quorate_core::plan::Plan;
 use quorate_core::progress::Progress;
 use quorate_core::provenance::shard_of;
-use quorate_core::record::{PartitionPosition, RecordBatch};
+use quorate_core::record::{PartitionPosition, RecordBatch, RecordRow};
 use quorate_core::shard::Mode;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 use tracing::{info, trace, warn};
 
 use super::broken::Broken;
 use super::ceilings::{Admission, Ceilings};
 use super::checkpoint::{Checkpoint, Keeping};
 use super::counts::Counts;
-use super::cuts::Dirt;
+use super::cuts::{Dirt, sleep_until};
 use super::dead_letters::{self, DeadLetter, DeadLetterSender};
 use super::gauges::Gauges;
 use super::lane::LaneReceiver;
 use super::ports::{Clock, Commit, LaneItem};
 use super::shard_task::{Modes, Portion, ToShard};
+use super::standstill::{self, Standstill};
 
 /// Records of one topic that may themselves be unsettled; at this many its lane stops.
 pub const MAX_UNSETTLED: usize = 100_000;
@@ -82,6 +83,9 @@ pub(super) struct Lane {
     /// The last record of each partition in the batch at the head.
     last: Vec<(Partition, Offset)>,
     decoder: Decoder,
+    /// Whether a record that cannot be decoded stops it, and whether one has.
+    stops: bool,
+    stands_still: bool,
     loaded: bool,
     /// Whether the shards were told an event clock other than the wall clock.
     behind: bool,
@@ -94,6 +98,8 @@ enum Head {
     Empty,
     /// Too much of the topic is unsettled, or its records may not be applied before that is on record.
     Stopped,
+    /// No more of it is applied in this life.
+    StandsStill,
     Records(usize),
 }
 
@@ -101,18 +107,21 @@ impl Head {
     fn records(&self) -> Option<usize> {
         match self {
             Self::Records(records) => Some(*records),
-            Self::Empty | Self::Stopped => None,
+            Self::Empty | Self::Stopped | Self::StandsStill => None,
         }
     }
 }
 
 impl Lane {
-    pub(super) fn new(receiver: LaneReceiver, decoder: Decoder) -> Self {
+    /// `stops` says whether a record that cannot be decoded stops it.
+    pub(super) fn new(receiver: LaneReceiver, decoder: Decoder, stops: bool) -> Self {
         Self {
             receiver,
             head: VecDeque::new(),
             last: Vec::new(),
             decoder,
+            stops,
+            stands_still: false,
             loaded: false,
             behind: false,
             silent: Duration::ZERO,
@@ -160,7 +169,7 @@ impl Router {
     /// Brings the next batch of each lane to its head. What stands before it takes effect in order.
     async fn fill_heads(&mut self) {
         for lane in 0..self.lanes.len() {
-            while self.lanes[lane].head.is_empty() {
+            while self.lanes[lane].head.is_empty() && !self.lanes[lane].stands_still {
                 let Some(item) = self.lanes[lane].receiver.try_recv() else { break };
                 self.lanes[lane].silent = Duration::ZERO;
                 let topic = topic_id(lane);
@@ -193,6 +202,9 @@ impl Router {
     }
 
     fn head(&mut self, lane: usize) -> Head {
+        if self.lanes[lane].stands_still {
+            return Head::StandsStill;
+        }
         let Some(batch) = self.lanes[lane].head.front() else { return Head::Empty };
         let unsettled: usize = self.unsettled.iter().map(|gauges| gauges[lane].load(Ordering::Relaxed)).sum();
         let dead_bytes = self.dead_bytes[lane].load(Ordering::Relaxed);
@@ -219,7 +231,7 @@ impl Router {
 
     /// While a lane stands still its topic's clock does, too: buckets must not close over records that wait in it.
     async fn hold_clocks(&mut self, heads: &[Head]) {
-        for lane in (0..heads.len()).filter(|&lane| matches!(heads[lane], Head::Stopped)) {
+        for lane in (0..heads.len()).filter(|&lane| matches!(heads[lane], Head::Stopped | Head::StandsStill)) {
             let newest = self.progress.newest(topic_id(lane));
             if let Some(newest) = newest.filter(|_| !self.lanes[lane].behind) {
                 self.lanes[lane].behind = true;
@@ -237,7 +249,7 @@ impl Router {
         }
     }
 
-    /// Decodes the head of a lane and hands it to the shards.
+    /// Decodes the head of a lane and hands it to the shards, up to a record at which its topic is to stop.
     async fn serve(&mut self, lane: usize) {
         let Some(batch) = self.lanes[lane].head.pop_front() else { return };
         let topic = topic_id(lane);
@@ -245,20 +257,39 @@ impl Router {
         let readings = self.lanes[lane].decoder.decode(Arc::new(batch));
         let source = readings.source();
         self.counts.add_stale(stale);
-        self.counts.add_records(source.len() - stale, readings.rows().len());
-        self.bury(&readings, &modes).await;
+        let stop = self.lanes[lane].stops.then(|| standstill::first(&readings, &modes, self.plan.topic(topic)));
+        let (end, positions) = match stop.flatten() {
+            Some((end, standstill)) => {
+                self.stand_still(lane, standstill);
+                (end, standstill::positions_before(&source, end))
+            }
+            None => {
+                self.bury(&readings, &modes).await;
+                (source.len(), source.positions().to_vec())
+            }
+        };
+        let rows = &source.rows()[..end];
+        let stale = if stale == 0 { 0 } else { rows.iter().filter(|row| modes.at(row).is_none()).count() };
+        let count = readings.rows().partition_point(|row| (row.record as usize) < end);
+        self.counts.add_records(end - stale, count);
         // A record from the future must not expire what is there: the event clock never runs ahead of the wall clock.
         let now = self.clock.now();
-        let newest = |partition| newest_timestamp(&source, partition).map(|newest| newest.min(now));
+        let newest = |partition| newest_timestamp(rows, partition).map(|newest| newest.min(now));
         let event_clock = self.progress.event_clock(topic);
         self.lanes[lane].behind = event_clock.is_some();
         let life = |&(partition, _): &(Partition, Offset)| {
             self.progress.incarnation(topic, partition).map(|life| (partition, life))
         };
         let lives = self.lanes[lane].last.iter().filter_map(life).collect();
-        self.distribute(Portion { topic, readings, modes, event_clock, lives }).await;
+        self.distribute(Portion { topic, readings, modes, event_clock, lives }, count).await;
         self.dirt.add(source.bytes().len());
-        self.moved(topic, source.positions(), newest).await;
+        self.moved(topic, &positions, newest).await;
+    }
+
+    fn stand_still(&mut self, lane: usize, standstill: Standstill) {
+        standstill.log();
+        self.lanes[lane].stands_still = true;
+        self.counts.add_standstill(standstill);
     }
 
     /// Hands what could not be decoded to the dead-letter writer, except what an earlier life has written already.
@@ -272,10 +303,11 @@ impl Router {
         }
     }
 
-    async fn distribute(&self, portion: Portion) {
+    /// Sends the first `count` readings to their shards.
+    async fn distribute(&self, portion: Portion, count: usize) {
         let shards = self.shards.len();
         let mut rows: Vec<Vec<u32>> = vec![Vec::new(); shards];
-        for (index, row) in (0..).zip(portion.readings.rows()) {
+        for (index, row) in (0..).zip(&portion.readings.rows()[..count]) {
             if portion.readings.station(row).is_some() {
                 rows[shard_of(row.station_hash, shards)].push(index);
             } else {
@@ -336,14 +368,6 @@ impl Router {
     }
 }
 
-/// Sleeps until a moment; for ever when there is none.
-async fn sleep_until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// The last record of each partition in a batch.
 fn last_offsets(batch: &RecordBatch) -> Vec<(Partition, Offset)> {
     let mut last: Vec<(Partition, Offset)> = Vec::new();
@@ -365,6 +389,6 @@ pub(super) fn topic_id(lane: usize) -> TopicId {
     TopicId(u16::try_from(lane).unwrap_or(u16::MAX))
 }
 
-fn newest_timestamp(batch: &RecordBatch, partition: Partition) -> Option<Millis> {
-    batch.rows().iter().filter(|row| row.partition == partition).map(|row| row.timestamp).max()
+fn newest_timestamp(rows: &[RecordRow], partition: Partition) -> Option<Millis> {
+    rows.iter().filter(|row| row.partition == partition).map(|row| row.timestamp).max()
 }

@@ -24,6 +24,7 @@ use super::dead_letters::{DeadLetter, DeadLetterSender};
 use super::gauges::Gauges;
 use super::ports::Clock;
 use super::runs::{ModuleStanding, Permit, Runs};
+use super::standstill::Standstill;
 
 /// Messages a shard may have waiting; each is at most a batch.
 pub(super) const QUEUE: usize = 8;
@@ -104,6 +105,8 @@ pub struct Census {
     pub open_runs: usize,
     /// How each module of the plan stands with its own failures.
     pub standings: Vec<ModuleStanding>,
+    /// Topics that stand still at a record that cannot be decoded.
+    pub standstills: Vec<Standstill>,
 }
 
 /// How stations stand with one module.
@@ -115,6 +118,8 @@ pub struct ModuleCensus {
     pub alarmed: usize,
     /// Runs and buckets that were dropped because their station was incomplete.
     pub skipped: u64,
+    /// Readings that were passed over, because the module was done with their keys.
+    pub duplicates: u64,
 }
 
 impl ModuleCensus {
@@ -123,6 +128,7 @@ impl ModuleCensus {
         self.complete += other.complete;
         self.alarmed += other.alarmed;
         self.skipped += other.skipped;
+        self.duplicates += other.duplicates;
     }
 }
 
@@ -289,6 +295,7 @@ impl ShardTask {
             complete: self.shard.complete_stations(module, now),
             alarmed: self.shard.alarmed_stations(module),
             skipped: self.shard.skipped_runs(module),
+            duplicates: self.shard.duplicates(module),
         }
     }
 
@@ -299,6 +306,7 @@ impl ShardTask {
             modules: self.plan.modules().map(|(module, _)| self.module_census(module, now)).collect(),
             open_runs: self.shard.open_runs(),
             standings: self.plan.modules().map(|(module, _)| self.runs.standing(module)).collect(),
+            standstills: Vec::new(),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! From one flush to what is to be written: keys with their values, or without where they are to go.
 
-use quorate_core::shard::{Changes, EarlyRecord, PendingChange, RunChange, SlotChange};
+use quorate_core::shard::{Changes, DoneChange, EarlyRecord, PendingChange, RunChange, SlotChange};
 
-use super::disk::{Early, Letter, Pending, Position, Run, Shape, Window};
+use super::disk::{Done, Early, Letter, Pending, Position, Run, Shape, Window};
 use super::key::Key;
 use super::{TopicShape, envelope};
 use crate::pipeline::durable::Flush;
@@ -22,7 +22,7 @@ impl Batch {
             let records = (!records.is_empty()).then(|| Early::from(&*records));
             batch.put(&Key::Early, records);
         }
-        for Changes { slots, runs, pending, early: _ } in flush.changes {
+        for Changes { slots, runs, pending, done, early: _ } in flush.changes {
             for SlotChange { place, of, part, state } in slots {
                 batch.put(&Key::Slot(place, of, part), state.map(Window::from));
             }
@@ -31,6 +31,9 @@ impl Batch {
             }
             for PendingChange { station, module, number, state } in pending {
                 batch.put(&Key::Pending(station, module, number), state.map(Pending::from));
+            }
+            for DoneChange { station, module, key, at } in done {
+                batch.put(&Key::Done(station, module, key), at.map(Done::from));
             }
         }
         for position in &flush.positions {

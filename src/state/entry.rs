@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use prost::Message;
 use quorate_core::ident::{Partition, Station};
-use quorate_core::shard::{Changes, EarlyRecord, Of, PendingChange, Place, RunChange, SlotChange};
+use quorate_core::shard::{Changes, DoneChange, EarlyRecord, Of, PendingChange, Place, RunChange, SlotChange};
 use thiserror::Error;
 
-use super::disk::{Early, Letter, Malformed, Meta, Pending, Position, Run, Shape, Window};
+use super::disk::{Done, Early, Letter, Malformed, Meta, Pending, Position, Run, Shape, Window};
 use super::key::{Key, KeyReader};
 use super::{TopicShape, envelope};
 use crate::pipeline::durable::{StoredLetter, StoredPosition};
@@ -23,6 +23,7 @@ pub(super) enum Entry {
     Slot(SlotChange),
     Run(RunChange),
     Pending(PendingChange),
+    Done(DoneChange),
 }
 
 /// An entry that is not as it was stored.
@@ -62,6 +63,10 @@ fn decode(key: Key, payload: &[u8]) -> Result<Entry, Malformed> {
         Key::Pending(station, module, number) => {
             let state = Some(message::<Pending>(payload)?.try_into()?);
             Entry::Pending(PendingChange { station, module, number, state })
+        }
+        Key::Done(station, module, key) => {
+            let at = Some(message::<Done>(payload)?.into());
+            Entry::Done(DoneChange { station, module, key, at })
         }
     })
 }
@@ -106,6 +111,7 @@ impl<'a> Pieces<'a> {
             Entry::Slot(slot) => self.piece.slots.push(slot),
             Entry::Run(run) => self.piece.runs.push(run),
             Entry::Pending(pending) => self.piece.pending.push(pending),
+            Entry::Done(done) => self.piece.done.push(done),
             Entry::Early(records) => self.piece.early = Some(records),
             Entry::Meta(_) | Entry::Topic(_) | Entry::Position(_) | Entry::Letter(_) => return,
         }

@@ -26,6 +26,8 @@ pub(super) enum Key {
     Run(Station, Arc<str>),
     /// What waits to be handed over to a module, by its place in the queue.
     Pending(Station, Arc<str>, u64),
+    /// What a module is done with, by the hash of its key.
+    Done(Station, Arc<str>, u128),
 }
 
 /// First bytes. Numbers are never given to anything else.
@@ -45,6 +47,7 @@ mod thing {
     pub(super) const OF_MODULE: u8 = 2;
     pub(super) const RUN: u8 = 3;
     pub(super) const PENDING: u8 = 4;
+    pub(super) const DONE: u8 = 5;
 }
 
 impl Key {
@@ -90,6 +93,12 @@ impl Key {
                 key.push(thing::PENDING);
                 put_name(&mut key, module);
                 put_number(&mut key, *number);
+            }
+            Self::Done(station, module, hash) => {
+                put_station(&mut key, station);
+                key.push(thing::DONE);
+                put_name(&mut key, module);
+                key.extend_from_slice(&hash.to_be_bytes());
             }
         }
         key
@@ -146,6 +155,7 @@ impl KeyReader {
                 match take_byte(rest)? {
                     thing::RUN => Key::Run(station, self.name(rest)?),
                     thing::PENDING => Key::Pending(station, self.name(rest)?, take_number(rest)?),
+                    thing::DONE => Key::Done(station, self.name(rest)?, take_hash(rest)?),
                     thing => self.slot(Place::Station(station), thing, rest)?,
                 }
             }
@@ -219,6 +229,12 @@ fn take_number(rest: &mut &[u8]) -> Option<u64> {
     (number.leading_zeros() as usize / 8 == 8 - length).then_some(number)
 }
 
+fn take_hash(rest: &mut &[u8]) -> Option<u128> {
+    let (bytes, after) = rest.split_first_chunk::<16>()?;
+    *rest = after;
+    Some(u128::from_be_bytes(*bytes))
+}
+
 fn take_partition(rest: &mut &[u8]) -> Option<Partition> {
     let (bytes, after) = rest.split_first_chunk::<4>()?;
     *rest = after;
@@ -253,6 +269,7 @@ mod tests {
             (place, of, number()).prop_map(|(place, of, part)| Key::Slot(place, of, part)),
             (station(), name()).prop_map(|(station, module)| Key::Run(station, module)),
             (station(), name(), number()).prop_map(|(station, module, at)| Key::Pending(station, module, at)),
+            (station(), name(), any::<u128>()).prop_map(|(station, module, key)| Key::Done(station, module, key)),
         ]
     }
 
@@ -293,6 +310,7 @@ mod tests {
             (Key::Slot(Place::Station(station()), Of::Module("m".into()), 7), "11 53 00ff 0000 02 6d 0000 01 07"),
             (Key::Run(station(), "m".into()), "11 53 00ff 0000 03 6d 0000"),
             (Key::Pending(station(), "m".into(), 1), "11 53 00ff 0000 04 6d 0000 01 01"),
+            (Key::Done(station(), "m".into(), 2), "11 53 00ff 0000 05 6d 0000 00000000 00000000 00000000 00000002"),
         ] {
             let hex: String = key.encode().iter().map(|byte| format!("{byte:02x}")).collect();
             assert_eq!(hex, bytes.replace(' ', ""), "{key:?}");

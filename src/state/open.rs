@@ -120,7 +120,7 @@ impl Scanned {
             Entry::Position(position) => self.positions.push(position),
             Entry::Letter(letter) => self.letters.push(letter),
             Entry::Early(records) => self.early = records,
-            Entry::Meta(_) | Entry::Slot(_) | Entry::Run(_) | Entry::Pending(_) => {}
+            Entry::Meta(_) | Entry::Slot(_) | Entry::Run(_) | Entry::Pending(_) | Entry::Done(_) => {}
         }
     }
 }

@@ -11,6 +11,7 @@ use super::entry::{Entry, EntryReader};
 use super::local::ENTRIES;
 use super::open::{DATABASE, Obstacle, agrees, obstacle, open_database, read_meta};
 use super::{Identity, OpenError};
+use crate::pipeline::durable::StoredPosition;
 
 /// What a store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Verified {
     pub commits: u64,
     /// Entries by kind, with their bytes, keys included.
     pub kinds: BTreeMap<&'static str, Kind>,
+    /// Where partitions stand.
+    pub positions: Vec<StoredPosition>,
     /// Everything that is wrong with it; empty when the service would start with it.
     pub problems: Vec<String>,
 }
@@ -43,7 +46,8 @@ pub fn verify(dir: &Path) -> Result<Verified, OpenError> {
     let path = dir.join(DATABASE);
     std::fs::metadata(&path).map_err(|e| unusable("there is no store to look through:", &path, &e))?;
     let _directory = Directory::lock(dir)?;
-    let mut verified = Verified { identity: None, commits: 0, kinds: BTreeMap::new(), problems: Vec::new() };
+    let (kinds, positions, problems) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let mut verified = Verified { identity: None, commits: 0, kinds, positions, problems };
     match verified.look(dir, &path) {
         Ok(()) => {}
         Err(Obstacle::Corrupt(why)) => verified.problems.push(why),
@@ -70,6 +74,9 @@ impl Verified {
                     let kind = self.kinds.entry(name(&entry)).or_default();
                     kind.entries += 1;
                     kind.bytes += (key.value().len() + value.value().len()) as u64;
+                    if let Entry::Position(position) = entry {
+                        self.positions.push(position);
+                    }
                 }
                 Err(e) => self.problems.push(e.to_string()),
             }
@@ -93,5 +100,6 @@ fn name(entry: &Entry) -> &'static str {
         Entry::Slot(_) => "windows",
         Entry::Run(_) => "runs",
         Entry::Pending(_) => "waiting buckets and readings",
+        Entry::Done(_) => "keys of what is done",
     }
 }

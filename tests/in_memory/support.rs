@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use quorate::config::{Purpose, from_str};
+use quorate::config::{Purpose, Undecodable, from_str};
 use quorate::pipeline::durable::Standings;
 use quorate::pipeline::lane::LaneSender;
 use quorate::pipeline::ports::{
@@ -91,6 +91,7 @@ impl World {
                 lane_bytes: 64 << 20,
                 flush_interval: Duration::from_secs(1),
                 max_pending: Vec::new(),
+                stops_undecodable: settings.topics.iter().map(|topic| topic.on_failure == Undecodable::Halt).collect(),
                 dead_letter_topic: settings.dead_letter_topic.as_str().into(),
                 shards: 2,
             },

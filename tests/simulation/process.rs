@@ -91,6 +91,7 @@ impl Process {
                 lane_bytes: LANE_BYTES,
                 flush_interval: Duration::from_secs(1),
                 max_pending: Vec::new(),
+                stops_undecodable: Vec::new(),
                 dead_letter_topic: DEAD_LETTERS.into(),
                 shards: 2,
             },

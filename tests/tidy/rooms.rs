@@ -10,7 +10,7 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
     ("main", &["lib"]),
     ("lib", &["app", "cli"]),
     ("testing", &["app", "config"]),
-    ("cli", &["app", "config", "demo", "kafka", "runtime", "telemetry"]),
+    ("cli", &["app", "config", "demo", "kafka", "runtime", "state", "telemetry"]),
     ("demo", &["app", "config", "fleet", "kafka", "pipeline", "runtime"]),
     ("app", &["config", "failures", "kafka", "pipeline", "runtime", "state"]),
     ("state", &["pipeline"]),

@@ -11,7 +11,7 @@ mod window;
 use std::sync::Arc;
 
 pub use grid::{Fill, GridPlan, Steps};
-pub use module::{IncompletePlan, InputPlan, ModulePlan, QuarantinePlan, Source, Then, Trigger};
+pub use module::{IncompletePlan, InputPlan, ModulePlan, OncePlan, QuarantinePlan, Source, Then, Trigger};
 pub(crate) use pointer::array_index;
 pub use pointer::{Pointer, PointerError, RecordsPointer, Step};
 pub use time::{TimeError, TimeField, WallClock};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Pointer;
 use crate::ident::{ModuleId, TopicId};
 
 /// What a module needs before it is called, and what makes it due.
@@ -26,6 +27,19 @@ pub struct ModulePlan {
     pub call_ms: i64,
     /// When a station whose runs keep failing pauses; none: never.
     pub quarantine: Option<QuarantinePlan>,
+    /// What tells a reading that it is done with; only with [`Trigger::Each`].
+    pub once: Option<OncePlan>,
+}
+
+/// What tells readings of one station apart that are worked on once only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OncePlan {
+    /// Where a reading has its key. One without is always worked on.
+    pub key: Pointer,
+    /// How long keys are remembered, in milliseconds.
+    pub keep_ms: i64,
+    /// How many keys are remembered at most, by all shards together; the oldest leave first.
+    pub max: usize,
 }
 
 /// When a station whose runs of one module keep failing for good pauses.
@@ -140,6 +154,7 @@ mod tests {
             run_ms: 1,
             call_ms: 1,
             quarantine: None,
+            once: None,
         };
         plan.is_triggered_by(source)
     }

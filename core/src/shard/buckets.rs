@@ -169,7 +169,7 @@ impl Shard {
                 for at in 0..self.topics[topic.ix()].readers.len() {
                     let (module, triggers) = self.topics[topic.ix()].readers[at];
                     if triggers {
-                        self.enqueue(station, module, topic, Handed::Bucket(bucket.clone()), owed);
+                        self.enqueue((station, module), topic, (Handed::Bucket(bucket.clone()), None), owed);
                     }
                 }
             }

@@ -21,6 +21,8 @@ pub struct Changes {
     pub runs: Vec<RunChange>,
     /// Buckets and readings that wait to be handed over one by one, where they came or went.
     pub pending: Vec<PendingChange>,
+    /// Keys of readings that were worked on once, where they came or expired.
+    pub done: Vec<DoneChange>,
     /// Global topics whose newest record is still owed to stations that are only being loaded; none when that did not
     /// change.
     pub early: Option<Vec<EarlyRecord>>,
@@ -70,6 +72,19 @@ pub struct PendingState {
     pub topic: Arc<str>,
     /// The bucket or reading.
     pub content: PendingContent,
+}
+
+/// A module is done with what a key names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DoneChange {
+    /// The station.
+    pub station: Station,
+    /// The module's name.
+    pub module: Arc<str>,
+    /// The hash of the key, together with the station.
+    pub key: u128,
+    /// When the run with that key ended; none once it is forgotten.
+    pub at: Option<Millis>,
 }
 
 /// A global record that stations which are only being loaded are still to see.
@@ -122,6 +137,8 @@ pub(super) struct Changed {
     globals: Vec<TopicId>,
     /// Whether the set of early global records changed.
     pub(super) early: bool,
+    /// Keys that were remembered or forgotten, in order; nothing where nothing is kept durably.
+    pub(super) done: Vec<DoneChange>,
     /// What a store still has of stations that were forgotten.
     pub(super) forgotten: Changes,
 }
@@ -161,6 +178,7 @@ impl Shard {
     /// state is kept durably each call is confirmed, in order, by [`Shard::flushed`].
     pub fn take_changes(&mut self) -> Changes {
         let (pending, early) = (self.take_pending(), self.take_early());
+        let done = std::mem::take(&mut self.changed.done);
         // First of all: a station of the same name may have come since.
         let Changes { mut slots, mut runs, .. } = std::mem::take(&mut self.changed.forgotten);
         // Every shard has a copy of what is global; one gives it out.
@@ -190,7 +208,7 @@ impl Shard {
                 runs.extend(self.take_run(station, module));
             }
         }
-        Changes { slots, runs, pending, early }
+        Changes { slots, runs, pending, done, early }
     }
 
     fn take_run(&mut self, station: u32, module: ModuleId) -> Option<RunChange> {
@@ -265,6 +283,7 @@ impl Shard {
         }
         changes.runs.iter().for_each(|change| self.restore_run(change));
         changes.pending.iter().for_each(|change| self.restore_pending(change));
+        changes.done.iter().for_each(|change| self.restore_key(change));
         changes.early.iter().flatten().for_each(|early| self.restore_early(early));
     }
 
@@ -286,9 +305,11 @@ impl Shard {
         let Some(what) = Handed::restored(&self.topics[topic.ix()].windows, &kept.content) else { return };
         let id = change.station.as_str();
         let Some(station) = self.find_or_readmit(id, station_hash(id)) else { return };
+        let key = self.once_key(&change.station, module, &what);
         let run = &mut self.stations[station as usize].runs[module.ix()];
         if let Err(at) = run.pending.binary_search_by_key(&change.number, |pending| pending.number) {
-            run.pending.insert(at, Pending { number: change.number, topic, what, owed: None, ready: true });
+            let pending = Pending { number: change.number, topic, what, owed: None, ready: true, key };
+            run.pending.insert(at, pending);
         }
     }
 

@@ -62,7 +62,7 @@ impl Shard {
         let Some(id) = readings.station(row) else {
             let mut change = self.put(None, topic, &arriving, (origin, row.element, mode), now);
             if mode == Mode::Live && !self.topics[topic.ix()].each.is_empty() {
-                self.enqueue_each(None, topic, &arriving, origin);
+                self.enqueue_each(None, topic, &arriving, origin, now);
                 change = change.max(Change::Seen);
             }
             self.global_change = self.global_change.max(change);
@@ -78,7 +78,7 @@ impl Shard {
         };
         let mut change = self.put(Some(station), topic, &arriving, (origin, row.element, mode), now);
         if mode == Mode::Live && !self.topics[topic.ix()].each.is_empty() {
-            self.enqueue_each(Some(station), topic, &arriving, origin);
+            self.enqueue_each(Some(station), topic, &arriving, origin, now);
             change = change.max(Change::Seen);
         }
         self.touch(station, change, is_new);

@@ -14,6 +14,7 @@ mod failing;
 mod forget;
 mod intake;
 mod loading;
+mod once;
 mod queue;
 mod readiness;
 mod run;
@@ -29,7 +30,9 @@ use hashbrown::HashTable;
 
 pub use alarms::Alarm;
 pub use assemble::Incomplete;
-pub use changes::{Changes, EarlyRecord, Of, PendingChange, PendingState, Place, RunChange, RunState, SlotChange};
+pub use changes::{
+    Changes, DoneChange, EarlyRecord, Of, PendingChange, PendingState, Place, RunChange, RunState, SlotChange,
+};
 pub use explain::{Block, Explanation, InputExplanation, RunStanding};
 pub use run::{End, RunId};
 
@@ -60,6 +63,8 @@ pub struct Shard {
     newcomers: Newcomers,
     forgetting: forget::Forgetting,
     limit: usize,
+    /// Of how many shards it is one.
+    shards: usize,
     /// Stations of the record in hand, in the order in which it names them.
     touched: Vec<Touched>,
     /// What the record in hand changed for all stations.
@@ -120,6 +125,8 @@ struct ModuleState {
     suspended: bool,
     /// Runs and buckets that were dropped because the station was incomplete.
     skipped: u64,
+    /// What it is done with.
+    keys: once::DoneKeys,
     quarantined: usize,
     alarmed: usize,
 }
@@ -214,6 +221,7 @@ impl Shard {
             halted: false,
             suspended: false,
             skipped: 0,
+            keys: once::DoneKeys::default(),
             quarantined: 0,
             alarmed: 0,
         });
@@ -231,6 +239,7 @@ impl Shard {
             by_id: HashTable::new(),
             dead: VecDeque::new(),
             limit,
+            shards: 1,
             touched: Vec::new(),
             global_change: Change::Nothing,
             record: 0,
@@ -267,6 +276,7 @@ impl Shard {
         self.tick(now);
         self.look_again(now);
         self.forget_silent(now);
+        self.expire_keys(now);
     }
 
     /// When [`Shard::handle_timeout`] has something to do next.

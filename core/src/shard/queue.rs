@@ -73,17 +73,16 @@ impl Shard {
     /// Puts something at the end of a queue.
     pub(super) fn enqueue(
         &mut self,
-        station: u32,
-        module: ModuleId,
+        (station, module): (u32, ModuleId),
         topic: TopicId,
-        what: Handed,
+        (what, key): (Handed, Option<u128>),
         owed: Option<Origin>,
     ) {
         let state = &mut self.stations[station as usize];
         let number = self.queues.next;
         self.queues.next += 1;
         let ready = !self.queues.durable;
-        self.due.enqueue(state, module, Pending { number, topic, what, owed, ready });
+        self.due.enqueue(state, module, Pending { number, topic, what, owed, ready, key });
         if self.queues.durable {
             self.queues.came.push(Queued { station, module, number });
             self.queues.hurried |= self.due.is_each(module);
@@ -106,7 +105,14 @@ impl Shard {
     }
 
     /// A live reading is a run of its own for every module that asked for each.
-    pub(super) fn enqueue_each(&mut self, whose: Option<u32>, topic: TopicId, arriving: &Arriving<'_>, origin: Origin) {
+    pub(super) fn enqueue_each(
+        &mut self,
+        whose: Option<u32>,
+        topic: TopicId,
+        arriving: &Arriving<'_>,
+        origin: Origin,
+        now: Millis,
+    ) {
         let of = &self.topics[topic.ix()];
         // A record that is read once more, after its partition came back, is in the queue or done.
         let again = of.applied.get(&origin.partition).is_some_and(|&applied| origin.offset <= applied);
@@ -121,7 +127,10 @@ impl Shard {
             }
             for at in 0..self.topics[topic.ix()].each.len() {
                 let module = self.topics[topic.ix()].each[at];
-                self.enqueue(station, module, topic, what.clone(), Some(origin));
+                let key = self.once_key(&self.stations[station as usize].id, module, &what);
+                if !self.pass_over(module, key, now) {
+                    self.enqueue((station, module), topic, (what.clone(), key), Some(origin));
+                }
             }
         }
     }

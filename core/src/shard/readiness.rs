@@ -173,6 +173,7 @@ impl Shard {
     /// Whether the run that was taken from the queue may start. One that may not is put off.
     pub(super) fn is_ready(&mut self, station: u32, module: ModuleId, now: Millis) -> bool {
         self.drop_stale(station, module, now);
+        self.drop_done(station, module, now);
         let wants = self.stations[station as usize].runs[module.ix()].wants();
         if wants && self.may_run(station, module, now) {
             return true;

@@ -90,6 +90,8 @@ pub(super) struct Pending {
     pub(super) owed: Option<Origin>,
     /// Whether it may be handed over: it is durable, or nothing is.
     pub(super) ready: bool,
+    /// The key of a reading that is to be handed over once only.
+    pub(super) key: Option<u128>,
 }
 
 /// Where a run stands.

@@ -60,6 +60,7 @@ impl Shard {
         let state = &mut self.stations[station as usize];
         // Dependents go on in this station's turn; a further run of its own waits its turn like any other.
         let counted = std::mem::replace(&mut self.turn, state.runs[module.ix()].turn);
+        let is_done = matches!(end, End::Done(_));
         let result = match end {
             End::Done(result) => {
                 self.note_success(station, module);
@@ -94,6 +95,8 @@ impl Shard {
         if let Some(pending) = pending {
             self.due.handed_over(pending.owed);
             self.note_gone(station, module, pending.number);
+            // In the same changes: no store has the key without the reading being gone, or the other way round.
+            self.remember(station, module, pending.key.filter(|_| is_done), now);
         }
         self.turn = counted + 1;
         self.consider(station, module, None, now);

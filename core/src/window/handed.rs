@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::bucket::{Closed, Closer};
-use super::text::Text;
+use super::text::{Text, value_at};
 use super::{EntryState, PendingContent, TopicWindows, View};
 use crate::contract::{Reading, Value};
 use crate::ident::Millis;
+use crate::plan::Pointer;
 use crate::provenance::Provenance;
 
 /// A closed bucket, or one reading.
@@ -52,6 +53,15 @@ impl Handed {
         match self {
             Self::Bucket(bucket) => bucket.origins(visit),
             Self::Reading(single) => visit(&single.origin),
+        }
+    }
+
+    /// The value at a pointer of the reading, as canonical JSON; none where there is no such value or it is null, and of
+    /// a bucket.
+    pub(crate) fn text_at(&self, pointer: &Pointer) -> Option<String> {
+        match self {
+            Self::Bucket(_) => None,
+            Self::Reading(single) => value_at(single.reading.as_json(), pointer),
         }
     }
 

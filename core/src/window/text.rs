@@ -103,6 +103,11 @@ pub(super) fn parsed(text: &str) -> Value {
     tree(text).unwrap_or_default()
 }
 
+/// The value at a pointer into a JSON text, as canonical JSON; none where there is none or it is null.
+pub(super) fn value_at(text: &str, pointer: &Pointer) -> Option<String> {
+    at(&parsed(text), pointer).filter(|value| !value.is_null()).map(Value::to_string)
+}
+
 fn at<'v>(value: &'v Value, pointer: &Pointer) -> Option<&'v Value> {
     pointer.steps().iter().try_fold(value, |value, step| match value {
         Value::Object(entries) => entries.get(&**step),

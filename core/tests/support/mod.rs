@@ -12,9 +12,9 @@ pub mod within;
 use std::sync::Arc;
 
 use quorate_core::plan::{
-    BucketPlan, Column, Fill, GridPlan, IncompletePlan, InputPlan, Limits, ModulePlan, OnNull, Pad, Plan, Pointer,
-    QuarantinePlan, RecordsPointer, RowsPlan, Scope, Source, StationLimits, Steps, Then, TimeField, TopicPlan, Trigger,
-    WallClock, WindowPlan,
+    BucketPlan, Column, Fill, GridPlan, IncompletePlan, InputPlan, Limits, ModulePlan, OnNull, OncePlan, Pad, Plan,
+    Pointer, QuarantinePlan, RecordsPointer, RowsPlan, Scope, Source, StationLimits, Steps, Then, TimeField, TopicPlan,
+    Trigger, WallClock, WindowPlan,
 };
 
 /// How many cases chance makes of each property that matters, so that none of them is taken on trust.
@@ -172,6 +172,7 @@ pub struct Module {
     every_ms: Option<i64>,
     each: bool,
     quarantine: Option<QuarantinePlan>,
+    once: Option<OncePlan>,
     incomplete: IncompletePlan,
     call_ms: i64,
 }
@@ -188,6 +189,7 @@ pub fn module(name: &str) -> Module {
         every_ms: None,
         each: false,
         quarantine: None,
+        once: None,
         incomplete: IncompletePlan::default(),
         call_ms: 30 * SECOND,
     }
@@ -230,6 +232,12 @@ impl Module {
     pub fn each(mut self, topics: &[&str]) -> Self {
         self.each = true;
         self.on(topics)
+    }
+
+    /// Of readings with one value at `key` only the first is worked on.
+    pub fn once(mut self, key: &str, keep_ms: i64, max: usize) -> Self {
+        self.once = Some(OncePlan { key: pointer(key), keep_ms, max });
+        self
     }
 
     pub fn quarantine(mut self, after: u32, pause_ms: i64, max_pause_ms: i64) -> Self {
@@ -328,5 +336,6 @@ fn resolve(plan: &Plan, module: Module) -> ModulePlan {
         run_ms: 3 * module.call_ms,
         call_ms: module.call_ms,
         quarantine: module.quarantine,
+        once: module.once,
     }
 }

@@ -6,7 +6,7 @@ mod rows;
 mod standing;
 mod window;
 
-pub(super) use owed::{Early, Pending, Run};
+pub(super) use owed::{Done, Early, Pending, Run};
 pub(super) use standing::{Ceilings, Letter, Meta, Position, Shape};
 pub(super) use window::Window;
 

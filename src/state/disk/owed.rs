@@ -1,4 +1,5 @@
-//! What is owed to stations, as it is stored: runs, what waits to be handed over, global records still to be seen.
+//! What is owed to stations, as it is stored: runs, what waits to be handed over, what is done with, global
+//! records still to be seen.
 
 use prost::{Message, Oneof};
 use quorate_core::PendingContent;
@@ -36,6 +37,13 @@ enum Content {
     Bucket(Bucket),
     #[prost(message, tag = "3")]
     Reading(Entry),
+}
+
+/// A module is done with what a key names.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(in crate::state) struct Done {
+    #[prost(sint64, tag = "1")]
+    at: i64,
 }
 
 /// Global records that stations are still to see.
@@ -91,6 +99,18 @@ impl TryFrom<Pending> for PendingState {
             Content::Reading(entry) => PendingContent::Reading(entry.into()),
         };
         Ok(Self { topic: topic.into(), content })
+    }
+}
+
+impl From<Millis> for Done {
+    fn from(at: Millis) -> Self {
+        Self { at: at.0 }
+    }
+}
+
+impl From<Done> for Millis {
+    fn from(done: Done) -> Self {
+        Self(done.at)
     }
 }
 

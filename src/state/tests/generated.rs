@@ -9,7 +9,7 @@ use quorate_core::contract::{InputHash, LineageRange};
 use quorate_core::ident::{Millis, NextOffset, Offset, Station};
 use quorate_core::provenance::Provenance;
 use quorate_core::shard::{
-    Changes, EarlyRecord, Of, PendingChange, PendingState, Place, RunChange, RunState, SlotChange,
+    Changes, DoneChange, EarlyRecord, Of, PendingChange, PendingState, Place, RunChange, RunState, SlotChange,
 };
 use quorate_core::{
     BucketState, EntryState, GridCellState, GridReadingState, OpenBucketState, PendingContent, ResultState,
@@ -146,14 +146,23 @@ fn pending() -> impl Strategy<Value = PendingChange> {
     })
 }
 
+fn done() -> impl Strategy<Value = DoneChange> {
+    (station(), name(), any::<u128>(), millis()).prop_map(|(station, module, key, at)| DoneChange {
+        station,
+        module,
+        key,
+        at: Some(at),
+    })
+}
+
 fn changes() -> impl Strategy<Value = Changes> {
     let record = (name(), any::<i32>(), long()).prop_map(|(topic, partition, offset)| EarlyRecord {
         topic,
         partition,
         offset: Offset(offset),
     });
-    (vec(slot(), 0..4), vec(run(), 0..3), vec(pending(), 0..3), of(vec(record, 1..3)))
-        .prop_map(|(slots, runs, pending, early)| Changes { slots, runs, pending, early })
+    (vec(slot(), 0..4), vec(run(), 0..3), vec(pending(), 0..3), vec(done(), 0..3), of(vec(record, 1..3)))
+        .prop_map(|(slots, runs, pending, done, early)| Changes { slots, runs, pending, done, early })
 }
 
 fn position() -> impl Strategy<Value = StoredPosition> {

@@ -29,6 +29,9 @@ fn expected(flush: &Flush) -> BTreeMap<Vec<u8>, String> {
             let key = Key::Pending(pending.station.clone(), pending.module.clone(), pending.number);
             put(key, Entry::Pending(pending));
         }
+        for done in changes.done.iter().cloned() {
+            put(Key::Done(done.station.clone(), done.module.clone(), done.key), Entry::Done(done));
+        }
     }
     for position in flush.positions.iter().cloned() {
         put(Key::Position(position.topic.clone(), position.partition), Entry::Position(position));

@@ -82,6 +82,7 @@ fn gather(all: &mut Changes, piece: Changes) {
     all.slots.extend(piece.slots);
     all.runs.extend(piece.runs);
     all.pending.extend(piece.pending);
+    all.done.extend(piece.done);
     all.early = piece.early.or(all.early.take());
 }
 

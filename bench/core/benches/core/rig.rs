@@ -151,6 +151,7 @@ fn plan(kind: &Kind, min_interval_ms: i64) -> Plan {
         run_ms: 90_000,
         call_ms: 30_000,
         quarantine: None,
+        once: None,
     };
     Plan {
         topics: vec![kind.topic.clone()],
