@@ -361,12 +361,13 @@ impl Router {
         }
     }
 
-    /// Takes a cut unless the one before is still being written: then what has changed waits for the next one.
+    /// Takes a cut unless the one before is still being written: then what has changed waits for the next one, and who
+    /// wants one soon is not asked again at once, which would keep the router busy for as long as that write takes.
     async fn cut_if_free(&mut self) {
         if self.checkpoints.capacity() > 0 {
             self.cut(false, None).await;
-        } else {
-            self.dirt.wanted_at = None;
+        } else if let Some(wanted_at) = &mut self.dirt.wanted_at {
+            *wanted_at = Instant::now() + CUT_GAP;
         }
     }
 
