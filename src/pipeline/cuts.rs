@@ -23,7 +23,6 @@ const CUT_GAP: Duration = Duration::from_millis(20);
 #[derive(Default)]
 pub(super) struct Dirt {
     bytes: usize,
-    /// When a cut was last taken, or could not be.
     cut_at: Option<Instant>,
     wanted_at: Option<Instant>,
 }
@@ -59,14 +58,13 @@ impl Router {
         }
     }
 
-    /// Takes a cut unless the one before is still being written: then what has changed waits for the next one.
+    /// Takes a cut unless the one before is still being written: then what has changed waits for the next one, and who
+    /// wants one soon is not asked again at once, which would keep the router busy for as long as that write takes.
     pub(super) async fn cut_if_free(&mut self) {
         if self.checkpoints.capacity() > 0 {
             self.cut(false, None).await;
-        } else {
-            // Whoever is in a hurry asks again, and not at once: a slow store must not keep the router busy.
-            self.dirt.cut_at = Some(Instant::now());
-            self.dirt.wanted_at = None;
+        } else if let Some(wanted_at) = &mut self.dirt.wanted_at {
+            *wanted_at = Instant::now() + CUT_GAP;
         }
     }
 
