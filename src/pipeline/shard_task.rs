@@ -280,11 +280,13 @@ impl ShardTask {
         }
     }
 
-    /// A drained shard has nothing in flight and nothing that could start now; what is delayed stays owed, and so does
-    /// what waits for a breaker or a restart.
+    /// A drained shard has nothing in flight and nothing that could start now or after the next flush; what is delayed
+    /// stays owed, and so does what waits for a breaker or a restart.
     fn report_drained(&self, pending: &mut Pending) {
         let mut ready = self.shard.ready_modules();
-        let idle = pending.in_flight.is_empty() && ready.all(|module| self.runs.is_shut(module));
+        let idle = pending.in_flight.is_empty()
+            && !self.shard.waits_for_flush()
+            && ready.all(|module| self.runs.is_shut(module));
         if idle && let Some(reply) = pending.drained.take() {
             let _ = reply.send(());
         }

@@ -1,15 +1,15 @@
 //! The service is killed at any moment, again and again.
 
-use quorate_testkit::require_broker;
+use quorate_testkit::{require_broker, within};
 
 use crate::checker::Rules;
 use crate::config::Knobs;
 use crate::scenario::{Scenario, broker};
 use crate::seed::rounds;
-use crate::service::Signal;
+use crate::service::{PATIENCE, Signal};
 
 /// Where the service may be killed, and how many passings there are to choose from before it dies.
-const POINTS: [(&str, u64); 15] = [
+const POINTS: [(&str, u64); 13] = [
     ("after_poll", 20),
     ("assign_callback", 4),
     ("before_flush", 10),
@@ -19,16 +19,15 @@ const POINTS: [(&str, u64); 15] = [
     ("restoring", 1),
     ("store_before_commit", 10),
     ("store_after_commit", 10),
-    ("store_before_raise", 1),
-    ("store_after_raise", 1),
     ("before_module", 50),
     ("after_module", 50),
     ("result_acknowledged", 50),
     ("letter_acknowledged", 3),
 ];
 
-/// Those that are passed only by a service that was asked to end.
-const LAST_POINTS: [(&str, u64); 2] = [("during_drain", 1), ("revoke_callback", 4)];
+/// Those that may be passed only by a service that was asked to end.
+const LAST_POINTS: [(&str, u64); 4] =
+    [("during_drain", 1), ("revoke_callback", 4), ("store_before_raise", 1), ("store_after_raise", 1)];
 
 /// A killed member that is static gets its partitions back without waiting for the end of its session.
 fn static_member() -> Knobs {
@@ -115,10 +114,13 @@ fn matrix_01_killed_at_every_named_point() {
             let nth = scenario.chance.within(1..most + 1);
             eprintln!("kill-points: {point}:{nth}");
             let before = scenario.results();
-            let service = scenario.start_armed(point, nth);
+            let mut service = scenario.start_armed(point, nth);
             if LAST_POINTS.iter().any(|(last, _)| last == point) {
-                scenario.until_more_results(before);
-                service.signal(Signal::TERM);
+                let busy_or_dead = || (scenario.results() > before || service.has_ended()).then_some(());
+                within(PATIENCE, "results or the end", busy_or_dead);
+                if !service.has_ended() {
+                    service.signal(Signal::TERM);
+                }
             }
             service.until_dead_at(point);
         }

@@ -110,6 +110,11 @@ impl Service {
         assert!(self.log().contains(&format!("point=\"{point}\"")), "it died elsewhere:\n{}", self.log());
     }
 
+    /// Whether it runs no more.
+    pub fn has_ended(&mut self) -> bool {
+        self.ended().is_some()
+    }
+
     /// Waits until it ends by itself, and returns its exit code.
     pub fn until_ended(mut self) -> i32 {
         let status = within(PATIENCE, "the end of the process", || self.ended());

@@ -42,10 +42,11 @@ fn matrix_17_a_state_damaged_while_the_service_is_down_is_set_aside_and_built_ag
         assert_eq!(service.terminate(scenario.drain_bound()), 0);
         let path = scenario.state().join("state.redb");
         let bytes = fs::metadata(&path).expect("a store").len();
-        let at = scenario.chance.within(0..bytes / 8);
+        // Much of the file may be unused: only what spares its very beginning at most is sure to hurt.
+        let at = scenario.chance.within(0..4096);
         let mut file = OpenOptions::new().write(true).open(&path).expect("a store");
         file.seek(SeekFrom::Start(at)).expect("a place in it");
-        file.write_all(&vec![0xa5; usize::try_from(bytes / 2).expect("a small store")]).expect("damage");
+        file.write_all(&vec![0xa5; usize::try_from(bytes - at).expect("a small store")]).expect("damage");
         drop(file);
         service = scenario.start();
         service.until_logged("it is set aside", 1);

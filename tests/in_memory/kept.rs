@@ -74,3 +74,18 @@ async fn a_topic_counts_as_read_only_once_what_was_read_is_durable() {
     assert_eq!(*loaded.borrow(), [true]);
     world.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_hands_over_what_waited_for_nothing_but_a_flush() {
+    let store = MemoryStore::default();
+    let sum = Scripted::new("sum", |_| Reply::Echo);
+    let mut world = World::keeping(CONFIG, vec![sum], &store);
+    world.assign("CURVE", 0, 0, 0, 0).await;
+    world.pass(1_500).await;
+    world.send("CURVE", &[r#"{"s":"S","at":1762225501}"#, r#"{"s":"S","at":1762225511}"#]).await;
+    world.pass(1).await;
+    assert!(world.publisher.of("MODULE-OUTPUT-SUM").is_empty(), "the first bucket is closed and not flushed yet");
+    assert!(world.handle.drain(Duration::from_secs(5)).await);
+    assert_eq!(world.publisher.of("MODULE-OUTPUT-SUM").len(), 1);
+    world.stop().await;
+}

@@ -54,7 +54,8 @@ impl Shard {
     /// Whether something waits for nothing but to become durable.
     #[must_use]
     pub fn waits_for_flush(&self) -> bool {
-        !self.queues.came.is_empty()
+        let Queues { came, given, .. } = &self.queues;
+        !came.is_empty() || given.iter().any(|given| !given.is_empty())
     }
 
     /// Whether that is a reading of which each is a run, or one of these has ended: the sooner it is durable the sooner
