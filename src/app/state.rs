@@ -9,8 +9,10 @@ use quorate_core::plan::Plan;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::fault::kill_point;
 use crate::pipeline::durable::Standings;
 use crate::pipeline::{Kept, Pipeline};
+use crate::runtime::blocking;
 use crate::state::{Identity, LocalStore, OpenError, Opened, TopicShape};
 
 /// How many offsets a ceiling lies ahead: far enough never to be felt, near enough to be read again in a second or two.
@@ -56,6 +58,7 @@ pub(super) fn begin(
     store
         .load(&mut |changes| {
             places += changes.slots.len() + changes.pending.len();
+            kill_point("restoring");
             pipeline.restore(&changes);
         })
         .map_err(unusable)?;
@@ -88,8 +91,8 @@ impl Unread {
             let read = self.take_read(&loaded.borrow_and_update());
             if !read.is_empty() {
                 let store = Arc::clone(&self.store);
-                let noted = tokio::task::spawn_blocking(move || store.adopt(&read, &[])).await;
-                if let Ok(Err(error)) = noted {
+                let noted = blocking(move || store.adopt(&read, &[])).await;
+                if let Some(Err(error)) = noted {
                     warn!(%error, "not noted that topics were read again: they will be once more at the next start");
                     return;
                 }

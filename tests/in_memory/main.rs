@@ -6,6 +6,7 @@ mod failures;
 mod fairness;
 mod kept;
 mod loading;
+mod queues;
 mod settlement;
 mod sinks;
 mod standing_still;
