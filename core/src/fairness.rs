@@ -27,7 +27,8 @@ impl Rounds {
     /// The lane to take one batch from. `head` says how many records the first batch of a lane has; none when the
     /// lane is empty or stopped. A batch larger than twice the quota is handed out alone in a turn of its own.
     pub fn next(&mut self, head: impl Fn(usize) -> Option<usize>) -> Option<usize> {
-        for _ in 0..=self.lanes.len() {
+        // A batch of up to twice the quota may have to save up for two turns.
+        for _ in 0..=2 * self.lanes.len() {
             let lane = &mut self.lanes[self.turn];
             match head(self.turn) {
                 Some(records) => {
@@ -62,6 +63,14 @@ mod tests {
         let mut rounds = Rounds::new([500, 500, 500]);
         let turns: Vec<_> = (0..6).filter_map(|_| rounds.next(|lane| (lane != 1).then_some(500))).collect();
         assert_eq!(turns, [0, 2, 0, 2, 0, 2]);
+    }
+
+    #[test]
+    fn whatever_its_batches_weigh_a_lane_that_has_something_is_served() {
+        let mut rounds = Rounds::new([500, 500]);
+        for records in [1_000, 1_000, 501, 999, 1_001, 1_000, 5_000] {
+            assert_eq!(rounds.next(|lane| (lane == 1).then_some(records)), Some(1), "{records} records");
+        }
     }
 
     #[test]

@@ -70,7 +70,7 @@ async fn a_topic_counts_as_read_only_once_what_was_read_is_durable() {
     world.pass(12_000).await;
     assert_eq!(module.stations(), ["S1"], "its state is loaded");
     assert!(!loaded.borrow().contains(&true), "and would be lost in a crash");
-    world.pass(20_000).await;
+    world.pass(60_000).await;
     assert_eq!(*loaded.borrow(), [true]);
     world.stop().await;
 }
