@@ -18,8 +18,6 @@ pub struct Progress {
 #[derive(Debug, Default)]
 struct TopicProgress {
     partitions: BTreeMap<Partition, PartitionProgress>,
-    /// Partitions that were taken away since the last cut for a store: what was handed out of them is in the state.
-    left: BTreeMap<Partition, PartitionProgress>,
     assigned: bool,
 }
 
@@ -89,13 +87,6 @@ impl Cut {
     }
 }
 
-impl PartitionProgress {
-    fn cut(&self, topic: TopicId, partition: Partition) -> Cut {
-        let Assignment { epoch, live_from, incarnation, topic_id, .. } = self.assignment;
-        Cut { topic, partition, epoch, position: self.position, live_from, incarnation, topic_id }
-    }
-}
-
 impl Progress {
     /// Nothing assigned yet, of `topics` topics.
     #[must_use]
@@ -123,8 +114,7 @@ impl Progress {
         let is_current = |progress: &&PartitionProgress| progress.assignment.epoch == epoch;
         if let Some(progress) = state.partitions.get(&partition).filter(is_current) {
             state.assigned &= progress.position >= progress.assignment.load_until;
-            let left = state.partitions.remove(&partition);
-            state.left.extend(left.map(|left| (partition, left)));
+            state.partitions.remove(&partition);
         }
     }
 
@@ -181,23 +171,19 @@ impl Progress {
     #[must_use]
     pub fn cut(&self) -> Vec<Cut> {
         let topics = (0..).map(TopicId).zip(&self.topics);
-        let cuts = |(topic, state): (TopicId, &TopicProgress)| {
-            let cuts = state.partitions.iter().map(|(&partition, progress)| progress.cut(topic, partition));
-            cuts.collect::<Vec<_>>()
-        };
-        topics.flat_map(cuts).collect()
-    }
-
-    /// The same, and once those that were taken away since this was asked last: a store has to know how far they got.
-    pub fn cut_with_left(&mut self) -> Vec<Cut> {
-        let mut cuts = Vec::new();
-        for (topic, state) in (0..).map(TopicId).zip(&mut self.topics) {
-            let left = std::mem::take(&mut state.left);
-            let gone = left.iter().filter(|(partition, _)| !state.partitions.contains_key(partition));
-            cuts.extend(gone.map(|(&partition, progress)| progress.cut(topic, partition)));
-        }
-        cuts.extend(self.cut());
-        cuts
+        topics
+            .flat_map(|(topic, state)| {
+                state.partitions.iter().map(move |(&partition, progress)| Cut {
+                    topic,
+                    partition,
+                    epoch: progress.assignment.epoch,
+                    position: progress.position,
+                    live_from: progress.assignment.live_from,
+                    incarnation: progress.assignment.incarnation,
+                    topic_id: progress.assignment.topic_id,
+                })
+            })
+            .collect()
     }
 }
 
@@ -261,21 +247,6 @@ mod tests {
         assert_eq!(progress.cut()[0].position, NextOffset(10));
         progress.revoked(TOPIC, 0, Epoch(1));
         assert_eq!(progress.cut().len(), 1);
-    }
-
-    #[test]
-    fn a_partition_that_was_taken_away_is_told_of_once_more_unless_it_came_back() {
-        let mut progress = assigned(0, 0, 80);
-        progress.moved(TOPIC, at(70, None), None);
-        progress.revoked(TOPIC, 0, Epoch(1));
-        assert_eq!(progress.cut(), []);
-        assert_eq!(progress.cut_with_left()[0].position, NextOffset(70));
-        assert_eq!(progress.cut_with_left(), []);
-        progress.assigned(TOPIC, assignment(0));
-        progress.revoked(TOPIC, 0, Epoch(1));
-        progress.assigned(TOPIC, Assignment { epoch: Epoch(2), ..assignment(5) });
-        let cuts = progress.cut_with_left();
-        assert_eq!((cuts.len(), cuts[0].position), (1, NextOffset(5)));
     }
 
     fn assignment(start: i64) -> Assignment {

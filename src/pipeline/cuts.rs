@@ -71,10 +71,7 @@ impl Router {
     /// Takes a consistent cut: positions as they stand, and how each shard stands after everything handed out so far.
     async fn cut(&mut self, last: bool, reply: Option<oneshot::Sender<Vec<Commit>>>) {
         self.dirt = Dirt { cut_at: Some(Instant::now()), ..Dirt::default() };
-        let positions: Vec<Cut> = match self.keeping {
-            Some(_) => self.progress.cut_with_left(),
-            None => self.progress.cut(),
-        };
+        let positions: Vec<Cut> = self.progress.cut();
         let loaded = (0..self.lanes.len()).map(|lane| self.progress.is_loaded(topic_id(lane))).collect();
         let mut shards = Vec::with_capacity(self.shards.len());
         for shard in &self.shards {

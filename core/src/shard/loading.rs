@@ -93,8 +93,7 @@ impl Shard {
             Trigger::Changes { .. } if self.topics.iter().any(by_bucket) => {
                 needed && state.results[module.ix()].newest().is_none()
             }
-            // What time made due is not kept: what was published meanwhile may be newer than what dependents would see.
-            Trigger::Every { .. } => needed && (self.queues.durable || state.results[module.ix()].newest().is_none()),
+            Trigger::Every { .. } => needed && state.results[module.ix()].newest().is_none(),
             Trigger::Changes { .. } => {
                 (needed && state.results[module.ix()].newest().is_none()) || (self.queues.durable && !recorded)
             }
