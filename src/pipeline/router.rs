@@ -381,7 +381,8 @@ impl Router {
             drop(shard.send(ToShard::Cut(tell)).await);
             shards.push(told);
         }
-        drop(self.checkpoints.send(Checkpoint { positions, shards, last, reply }).await);
+        let departed = if self.keeping.is_some() { self.progress.departed() } else { Vec::new() };
+        drop(self.checkpoints.send(Checkpoint { positions, departed, shards, last, reply }).await);
     }
 
     async fn drain(mut self, reply: oneshot::Sender<()>) {
