@@ -40,6 +40,7 @@ depends_on = ["pair"]
 retry = { attempts = 2, backoff = "1s" }
 [modules.tally]
 requires = ["ORDER"]
+quarantine = false
 retry = { attempts = 2, backoff = "1s" }
 concurrency = 2
 [modules.each]
