@@ -18,6 +18,8 @@ pub struct Progress {
 #[derive(Debug, Default)]
 struct TopicProgress {
     partitions: BTreeMap<Partition, PartitionProgress>,
+    /// Partitions that were taken away, as they stood: what was handed out of them is part of the state for good.
+    gone: BTreeMap<Partition, PartitionProgress>,
     assigned: bool,
 }
 
@@ -70,6 +72,8 @@ pub struct Cut {
     pub epoch: Epoch,
     /// The next offset that was not handed out.
     pub position: NextOffset,
+    /// The next offset that this process never handed out, under whichever assignment in this life of the topic.
+    pub reached: NextOffset,
     /// The position the assignment began with.
     pub live_from: NextOffset,
     /// Which life of the topic.
@@ -97,6 +101,7 @@ impl Progress {
     /// A partition was assigned.
     pub fn assigned(&mut self, topic: TopicId, assignment: Assignment) {
         let Assignment { partition, start, end, .. } = assignment;
+        self.leave(topic, partition);
         let state = &mut self.topics[topic.ix()];
         state.assigned = true;
         state.partitions.insert(partition, PartitionProgress { assignment, position: start, end, newest: None });
@@ -114,7 +119,15 @@ impl Progress {
         let is_current = |progress: &&PartitionProgress| progress.assignment.epoch == epoch;
         if let Some(progress) = state.partitions.get(&partition).filter(is_current) {
             state.assigned &= progress.position >= progress.assignment.load_until;
-            state.partitions.remove(&partition);
+            self.leave(topic, partition);
+        }
+    }
+
+    fn leave(&mut self, topic: TopicId, partition: Partition) {
+        let TopicProgress { partitions, gone, .. } = &mut self.topics[topic.ix()];
+        if let Some(mut left) = partitions.remove(&partition) {
+            left.position = left.position.max(left.reached(gone.get(&partition)));
+            gone.insert(partition, left);
         }
     }
 
@@ -170,20 +183,40 @@ impl Progress {
     /// Every assigned partition as it stands.
     #[must_use]
     pub fn cut(&self) -> Vec<Cut> {
-        let topics = (0..).map(TopicId).zip(&self.topics);
-        topics
-            .flat_map(|(topic, state)| {
-                state.partitions.iter().map(move |(&partition, progress)| Cut {
-                    topic,
-                    partition,
-                    epoch: progress.assignment.epoch,
-                    position: progress.position,
-                    live_from: progress.assignment.live_from,
-                    incarnation: progress.assignment.incarnation,
-                    topic_id: progress.assignment.topic_id,
-                })
-            })
-            .collect()
+        self.cuts(|state| &state.partitions)
+    }
+
+    /// Every partition that was taken away and did not come back, as it stood: the state holds what was handed out of
+    /// it, so whoever keeps the state has to keep that position, too.
+    #[must_use]
+    pub fn departed(&self) -> Vec<Cut> {
+        let mut departed = self.cuts(|state| &state.gone);
+        departed.retain(|cut| !self.topics[cut.topic.ix()].partitions.contains_key(&cut.partition));
+        departed
+    }
+
+    fn cuts<'a>(&'a self, which: impl Fn(&'a TopicProgress) -> &'a BTreeMap<Partition, PartitionProgress>) -> Vec<Cut> {
+        let mut cuts = Vec::new();
+        for (topic, state) in (0..).map(TopicId).zip(&self.topics) {
+            cuts.extend(which(state).iter().map(|(&partition, progress)| Cut {
+                topic,
+                partition,
+                epoch: progress.assignment.epoch,
+                position: progress.position,
+                reached: progress.reached(state.gone.get(&partition)),
+                live_from: progress.assignment.live_from,
+                incarnation: progress.assignment.incarnation,
+                topic_id: progress.assignment.topic_id,
+            }));
+        }
+        cuts
+    }
+}
+
+impl PartitionProgress {
+    fn reached(&self, gone: Option<&Self>) -> NextOffset {
+        let same_life = |gone: &&Self| gone.assignment.incarnation == self.assignment.incarnation;
+        gone.filter(same_life).map_or(self.position, |gone| gone.position.max(self.position))
     }
 }
 
@@ -247,6 +280,21 @@ mod tests {
         assert_eq!(progress.cut()[0].position, NextOffset(10));
         progress.revoked(TOPIC, 0, Epoch(1));
         assert_eq!(progress.cut().len(), 1);
+    }
+
+    #[test]
+    fn what_was_handed_out_before_a_partition_was_taken_away_stays_handed_out() {
+        let mut progress = assigned(0, 0, 80);
+        progress.moved(TOPIC, at(30, None), None);
+        progress.revoked(TOPIC, 0, Epoch(1));
+        assert_eq!(progress.cut(), []);
+        assert_eq!(progress.departed()[0].reached, NextOffset(30));
+        progress.assigned(TOPIC, Assignment { epoch: Epoch(2), ..assignment(10) });
+        assert_eq!(progress.departed(), []);
+        assert_eq!((progress.cut()[0].position, progress.cut()[0].reached), (NextOffset(10), NextOffset(30)));
+        progress.revoked(TOPIC, 0, Epoch(2));
+        progress.assigned(TOPIC, Assignment { epoch: Epoch(3), incarnation: 1, ..assignment(0) });
+        assert_eq!(progress.cut()[0].reached, NextOffset(0), "another life has offsets of its own");
     }
 
     fn assignment(start: i64) -> Assignment {

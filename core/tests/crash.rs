@@ -127,6 +127,7 @@ fn committable(live: &Live, topic: &str, read: usize) -> usize {
         partition: 0,
         epoch: Epoch(0),
         position,
+        reached: position,
         live_from: NextOffset(0),
         incarnation: 0,
         topic_id: None,

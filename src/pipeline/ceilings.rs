@@ -123,7 +123,7 @@ pub(super) fn lowered(plan: &Plan, positions: &[Cut]) -> Vec<StoredCeiling> {
         topic: Arc::clone(&plan.topic(cut.topic).name),
         partition: cut.partition,
         incarnation: cut.incarnation,
-        at: cut.position,
+        at: cut.reached,
     };
     positions.iter().map(ceiling).collect()
 }

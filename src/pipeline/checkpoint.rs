@@ -26,6 +26,8 @@ pub(super) const QUEUE: usize = 1;
 pub(super) struct Checkpoint {
     /// Where every partition stood.
     pub(super) positions: Vec<Cut>,
+    /// Where partitions stood that were taken away; only where state is kept.
+    pub(super) departed: Vec<Cut>,
     /// What each shard says of that moment.
     pub(super) shards: Vec<oneshot::Receiver<ShardCut>>,
     /// Per topic whether it had been read as far as state reaches back.
@@ -70,12 +72,12 @@ impl Settler {
     /// Runs until the router is gone, or the store fails.
     pub(super) async fn run(mut self) {
         while let Some(checkpoint) = self.inbox.recv().await {
-            let Checkpoint { positions, shards, loaded, last, reply } = checkpoint;
+            let Checkpoint { positions, departed, shards, loaded, last, reply } = checkpoint;
             let Some(cuts) = collect(shards).await else { continue };
             // Asked only now: a shard hands over what it gives up while it takes readings in.
             let settled = match &self.keeping {
                 None => self.settled(&positions, cuts).await,
-                Some(keeping) => match self.keep(keeping, &positions, cuts, last).await {
+                Some(keeping) => match self.keep(keeping, (&positions, &departed), cuts, last).await {
                     Ok(settled) => settled,
                     Err(error) => return self.broken.report(error),
                 },
@@ -108,12 +110,12 @@ impl Settler {
     async fn keep(
         &self,
         keeping: &Keeping,
-        positions: &[Cut],
+        (positions, departed): (&[Cut], &[Cut]),
         cuts: Vec<ShardCut>,
         last: bool,
     ) -> Result<Vec<Commit>, StoreError> {
         let Some(letters) = self.dead.cut().await else { return Ok(Vec::new()) };
-        let stored: Vec<StoredPosition> = positions.iter().map(|cut| keeping.position(cut)).collect();
+        let stored: Vec<StoredPosition> = positions.iter().chain(departed).map(|cut| keeping.position(cut)).collect();
         let changes = cuts.into_iter().map(|cut| cut.changes).collect();
         let (letters, settled_letters) = (letters.added, letters.settled);
         let flush = Flush { changes, positions: stored.clone(), letters, settled_letters };
@@ -154,7 +156,7 @@ impl Keeping {
             partition: cut.partition,
             incarnation: cut.incarnation,
             topic_id: cut.topic_id,
-            next: cut.position,
+            next: cut.reached,
             live_from: cut.live_from,
         }
     }
@@ -163,8 +165,9 @@ impl Keeping {
     pub(super) fn durable(&self, positions: &[Cut]) -> Vec<Commit> {
         commits(positions, |cut| {
             let standing = self.standings.of(&self.plan.topic(cut.topic).name, cut.partition)?.position;
-            let is_ours = standing.incarnation == cut.incarnation && standing.next >= cut.live_from;
-            is_ours.then_some(standing.next.min(cut.position))
+            // A partition that is read again from before where it goes on commits nothing until it is past that.
+            let next = standing.next.min(cut.position);
+            (standing.incarnation == cut.incarnation && next >= cut.live_from).then_some(next)
         })
     }
 }

@@ -79,7 +79,8 @@ impl Router {
             drop(shard.send(ToShard::Cut(tell)).await);
             shards.push(told);
         }
-        drop(self.checkpoints.send(Checkpoint { positions, shards, loaded, last, reply }).await);
+        let departed = if self.keeping.is_some() { self.progress.departed() } else { Vec::new() };
+        drop(self.checkpoints.send(Checkpoint { positions, departed, shards, loaded, last, reply }).await);
     }
 
     pub(super) async fn drain(mut self, reply: oneshot::Sender<()>) {

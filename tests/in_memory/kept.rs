@@ -23,6 +23,16 @@ enabled = true
 requires = ["ORDER"]
 "#;
 
+const CURVE: &str = r#"
+[topics.CURVE]
+station = "/s"
+time = { at = "/at", format = "%s", zone = "UTC" }
+window = { kind = "bucket", every = "10s", close_after = "10s" }
+[modules.sum]
+enabled = true
+requires = ["CURVE"]
+"#;
+
 const LATEST: &str = r#"
 [topics.LOAD]
 station = "/s"
@@ -79,7 +89,7 @@ async fn a_topic_counts_as_read_only_once_what_was_read_is_durable() {
 async fn a_drain_hands_over_what_waited_for_nothing_but_a_flush() {
     let store = MemoryStore::default();
     let sum = Scripted::new("sum", |_| Reply::Echo);
-    let mut world = World::keeping(CONFIG, vec![sum], &store);
+    let mut world = World::keeping(&config(CURVE), vec![sum], &store);
     world.assign("CURVE", 0, 0, 0, 0).await;
     world.pass(1_500).await;
     world.send("CURVE", &[r#"{"s":"S","at":1762225501}"#, r#"{"s":"S","at":1762225511}"#]).await;

@@ -2,8 +2,10 @@
 //! (where reading begins, which commits are dropped) and knows nothing of what records mean.
 
 use quorate_core::ident::{Epoch, Millis, NextOffset, Offset, Partition, TopicId};
+use quorate_core::provenance::Incarnation;
 use quorate_core::record::{PartitionPosition, RecordBatch};
 
+use quorate::pipeline::durable::Standing;
 use quorate::pipeline::ports::AssignedPartition;
 
 /// The source topics, in the order of the plan, and how many partitions each has.
@@ -44,6 +46,8 @@ pub struct Stored {
 pub struct Held {
     pub epoch: u64,
     pub live_from: i64,
+    /// Modules wait until everything before it was handed to the pipeline.
+    pub load_until: i64,
     /// Everything before it was handed to the pipeline under this epoch.
     pub position: i64,
     /// The last position the pipeline asked to commit under this epoch.
@@ -58,6 +62,10 @@ pub struct Log {
     pub held: Option<Held>,
     /// Where this process stood when it last held the partition, and under which epoch.
     pub carried: Option<(i64, u64)>,
+    /// The highest position that any life was handed out.
+    pub reached: i64,
+    /// How often the topic was recreated.
+    pub incarnation: Incarnation,
 }
 
 impl Log {
@@ -110,17 +118,27 @@ impl Broker {
         self.log_mut(place).end += offsets;
     }
 
-    /// Assigns a partition where the rules say: at the committed position, or where this process stood if that is
-    /// earlier; a process that holds nothing in memory loads from the beginning first.
-    pub fn assign(&mut self, place: Place) -> AssignedPartition {
+    /// Assigns a partition where the rules say: where it stands durably, whatever the group says, and otherwise at the
+    /// committed position, or where this process stood if that is earlier; a process that holds nothing loads from the
+    /// beginning first.
+    pub fn assign(&mut self, place: Place, (stood, reload): (Option<Standing>, bool)) -> AssignedPartition {
         self.epochs += 1;
         let epoch = self.epochs;
         let log = self.log_mut(place);
-        let live_from = log.committed.unwrap_or(0);
-        let start = log.carried.map_or(0, |(carried, _)| carried.min(live_from));
-        log.held = Some(Held { epoch, live_from, position: start, asked: None });
+        let (start, live_from, load_until) = match stood {
+            Some(Standing { position, ceiling }) => {
+                let live_from = position.live_from.max(position.next).0.min(log.end);
+                let known = ceiling.map_or(live_from, |ceiling| ceiling.0.max(live_from));
+                (if reload { 0 } else { position.next.0 }, live_from, known.min(log.end))
+            }
+            None => {
+                let live_from = log.committed.unwrap_or(0);
+                (log.carried.map_or(0, |(carried, _)| carried.min(live_from)), live_from, live_from.min(log.end))
+            }
+        };
+        log.held = Some(Held { epoch, live_from, load_until, position: start, asked: None });
         let fresh = AssignedPartition::fresh(place.number(), Epoch(epoch), NextOffset(live_from), NextOffset(log.end));
-        AssignedPartition { start: NextOffset(start), ..fresh }
+        AssignedPartition { start: NextOffset(start), load_until: NextOffset(load_until), ..fresh }
     }
 
     /// Takes a partition away. The epoch that is over.
@@ -143,6 +161,7 @@ impl Broker {
         let offsets = push(log, place, held.position, count, held.epoch, batch);
         if let (Some(held), Some(last)) = (&mut log.held, offsets.last()) {
             held.position = last + 1;
+            log.reached = log.reached.max(last + 1);
         }
         offsets
     }
@@ -162,6 +181,7 @@ impl Broker {
         let Some(held) = log.held else { return };
         let next = log.records.get(log.next_record(held.position)).map_or(log.end, |record| record.offset);
         log.held = Some(Held { position: next, ..held });
+        log.reached = log.reached.max(next);
     }
 
     /// Where the consumer stands.

@@ -2,23 +2,27 @@
 
 use std::sync::Arc;
 
-use super::broker::{Broker, LOAD, ORDER, PRICE};
-use super::ledger::{AFTER, BUCKET_MS, Bad, CLOSE_AFTER_MS, Content, Outcome, PAIR, Pair, Reading, STATIONS, TALLY};
+use super::broker::{Broker, LOAD, ORDER, PRICE, Place};
+use super::ledger::{
+    AFTER, BUCKET_MS, Bad, CLOSE_AFTER_MS, Content, EACH, Outcome, PAIR, Pair, Reading, STATIONS, TALLY,
+};
 use super::scene::Scene;
 
 impl Scene {
-    /// No result is older than the one before it, and none is published twice. In memory this is promised within one
-    /// life of the process.
+    /// No result is older than the one before it, and within one life of the process none is published twice. Where
+    /// nothing outlives it, the order is promised within one life, too.
     pub fn follows(&self, outcome: &Outcome) -> Result<(), String> {
         let content = &outcome.content;
-        let before = self.ledger.outcomes(content.module, content.station).last();
-        let Some(before) = before.filter(|before| before.life == outcome.life) else { return Ok(()) };
+        let before = self.ledger.outcomes(content.module, content.station).iter().rev();
+        let mut before = before.filter(|before| self.is_comparable(before, outcome));
+        let Some(before) = before.next() else { return Ok(()) };
         if before.content == *content {
-            return Err(format!("twice: {content:?}"));
+            return if before.life == outcome.life { Err(format!("twice: {content:?}")) } else { Ok(()) };
         }
         let older = |new: Option<usize>, old: Option<usize>| self.rank(new) < self.rank(old);
         let went_back = match content.module {
             TALLY => bucket(content) <= bucket(&before.content),
+            EACH => self.place_of(content) <= self.place_of(&before.content),
             _ => older(content.load, before.content.load) || older(content.price, before.content.price),
         };
         if went_back {
@@ -26,6 +30,21 @@ impl Scene {
         } else {
             Ok(())
         }
+    }
+
+    /// What is handed over one by one follows the one before of its partition; after a crash some of it may come again.
+    fn is_comparable(&self, before: &Outcome, outcome: &Outcome) -> bool {
+        let partition = |outcome: &Outcome| self.place_of(&outcome.content).map(|(place, ..)| place);
+        match outcome.content.module {
+            EACH => before.life == outcome.life && partition(before) == partition(outcome),
+            TALLY => before.life == outcome.life,
+            _ => before.life == outcome.life || self.disk.is_some(),
+        }
+    }
+
+    fn place_of(&self, content: &Content) -> Option<(Place, i64, usize)> {
+        let load = &self.ledger.readings[content.load?];
+        Some((load.place, load.offset, load.element))
     }
 
     /// A dead letter of a record has arrived: it must deserve one.
@@ -59,6 +78,7 @@ impl Scene {
             }
         }
         self.orders_are_accounted(below)?;
+        self.loads_are_accounted(below)?;
         (0..STATIONS.len()).try_for_each(|station| self.pair_is_settled(station, below))
     }
 
@@ -73,6 +93,17 @@ impl Scene {
             };
             if !self.ledger.readings.iter().any(stands_for) {
                 return Err(format!("committed without its bucket: order {number} {order:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every load has ended a run of its own.
+    fn loads_are_accounted(&self, below: impl Fn(&Reading) -> bool) -> Result<(), String> {
+        for (number, load) in self.ledger.readings.iter().enumerate() {
+            let is_its = |outcome: &Outcome| outcome.content.load == Some(number);
+            if load.place.topic == LOAD && below(load) && !self.ledger.outcomes(EACH, load.station).iter().any(is_its) {
+                return Err(format!("never handed over: load {number} {load:?}"));
             }
         }
         Ok(())
@@ -130,6 +161,7 @@ impl Scene {
                 return Err(format!("lost: order {number} {order:?}"));
             }
         }
+        self.loads_are_accounted(|load| spared != Some((EACH, load.station)))?;
         for station in 0..STATIONS.len() {
             if spared != Some((PAIR, station)) {
                 self.pair_has_converged(station, spared == Some((AFTER, station)))?;
@@ -167,6 +199,10 @@ impl Scene {
         }
         for place in Broker::places() {
             let log = self.broker.log(place);
+            let stood = self.disk.as_ref().map(|disk| disk.stood(place).map_or(0, |stood| stood.at));
+            if stood.is_some_and(|stood| stood != log.end) {
+                return Err(format!("never durable: {place:?} stands at {stood:?}, ends at {}", log.end));
+            }
             if log.settled() != log.end {
                 return Err(format!("never settled: {place:?} is committed to {}, ends at {}", log.settled(), log.end));
             }

@@ -11,6 +11,7 @@ use quorate_core::contract::{ModuleInput, Output};
 use quorate_core::ident::{Millis, ModuleId};
 
 use super::broker::{Broker, Place, TOPICS};
+use super::disk::Disk;
 use super::ledger::{Bad, Content, PAIR, Pair};
 use super::scene::{Fate, Shared, TIMEOUT};
 
@@ -45,7 +46,11 @@ impl Consumers for Door {
     fn commit(&self, commits: &[Commit]) {
         let mut scene = self.scene.lock();
         commits.iter().for_each(|commit| scene.asked(commit));
-        let held = scene.committed_is_settled();
+        let held = match &scene.disk {
+            Some(disk) if disk.failed => Err("committed though the store has failed".to_owned()),
+            Some(_) => Ok(()),
+            None => scene.committed_is_settled(),
+        };
         scene.expect(held);
     }
 
@@ -61,7 +66,10 @@ impl super::scene::Scene {
         };
         let next = commit.next.0;
         let Some(held) = self.broker.log(place).held.filter(|held| held.epoch == commit.epoch.0) else { return };
-        let held_up = if next > held.position {
+        let stood = self.disk.as_ref().map(|disk| disk.stood(place).map_or(0, |stood| stood.at));
+        let held_up = if stood.is_some_and(|stood| next > stood) {
+            Err(format!("committed beyond what is durable: {place:?} {next} > {stood:?}"))
+        } else if next > held.position {
             Err(format!("committed beyond what was handed out: {place:?} {next} > {}", held.position))
         } else if next < held.live_from.max(held.asked.unwrap_or(0)) {
             Err(format!("commits went back: {place:?} {next} after {:?}, from {}", held.asked, held.live_from))
@@ -81,8 +89,12 @@ impl Executor for Door {
     async fn call(&self, _module: ModuleId, input: Arc<ModuleInput>) -> CallOutcome {
         let (content, fate, pause) = {
             let mut scene = self.scene.lock();
-            match scene.ledger.called(self.life, &input) {
+            let life = scene.disk.is_none().then_some(self.life);
+            match scene.ledger.called(life, &input) {
                 Ok(content) => {
+                    let may = |disk: &Disk| disk.may_call(content.module, content.station, &input);
+                    let held = scene.disk.as_ref().map_or(Ok(()), may);
+                    scene.expect(held);
                     scene.note(&format!("call {content:?} {}", input.input_hash));
                     let (fate, pause) = scene.fate(&content);
                     let key = (self.life, content.module, content.station);
@@ -154,10 +166,12 @@ impl Door {
         let mut scene = self.scene.lock();
         let is_letter = &*record.topic == DEAD_LETTERS;
         let held = match (text("quorate-input-hash"), text("quorate-origin")) {
-            (Some(hash), None) => match scene.ledger.input(&hash) {
+            (Some(hash), _) => match scene.ledger.input(&hash) {
                 Some(content) => {
                     scene.ended(self.life, &content, !is_letter);
-                    Ok(())
+                    let (told, is) = (text("quorate-trigger"), scene.ledger.trigger(&content));
+                    let same = is_letter || told == is;
+                    if same { Ok(()) } else { Err(format!("triggered by {is:?}, published as {told:?}")) }
                 }
                 None => Err(format!("no module was called with {hash}")),
             },

@@ -9,15 +9,17 @@ use quorate_core::ident::Millis;
 use serde::{Deserialize, Serialize};
 
 use super::broker::Place;
+use super::disk::Trigger;
 
 pub const STATIONS: [&str; 3] = ["S0", "S1", "S2"];
 
 /// The modules in the order of the plan: `pair` needs a load and a price, `after` a load and the result of `pair`,
-/// `tally` each closed bucket of orders.
-pub const MODULES: [&str; 3] = ["pair", "after", "tally"];
+/// `tally` each closed bucket of orders, `each` every load.
+pub const MODULES: [&str; 4] = ["pair", "after", "tally", "each"];
 pub const PAIR: usize = 0;
 pub const AFTER: usize = 1;
 pub const TALLY: usize = 2;
+pub const EACH: usize = 3;
 
 /// Length of a bucket of orders, and how long after its end it closes, in milliseconds.
 pub const BUCKET_MS: i64 = 1_000;
@@ -39,6 +41,11 @@ impl Reading {
     /// Of two readings for the same window the one of higher rank counts.
     pub fn rank(&self) -> (Millis, usize, i64, usize) {
         (self.at, self.place.partition, self.offset, self.element)
+    }
+
+    /// What tells its run from others, where it is one of its own.
+    pub fn trigger(&self) -> Trigger {
+        format!("{}/{}/{}/{}", self.place.name(), self.place.partition, self.offset, self.element)
     }
 
     /// The beginning of its bucket.
@@ -115,17 +122,19 @@ impl Ledger {
         of.for_each(|reading| reading.handed_out = life);
     }
 
-    /// Notes an input that a module is called with.
+    /// Notes an input that a module is called with. Where nothing outlives a life it is made of what was handed out in
+    /// this `life`.
     ///
     /// # Errors
     /// What is wrong with it: not whole, made of what was never handed out, or a hash that does not tell inputs apart.
-    pub fn called(&mut self, life: u32, input: &ModuleInput) -> Result<Arc<Content>, String> {
+    pub fn called(&mut self, life: Option<u32>, input: &ModuleInput) -> Result<Arc<Content>, String> {
         let content = Arc::new(content(input)?);
         let hash = input.input_hash.to_string();
         let numbers = [content.load, content.price].into_iter().flatten();
         let orders = content.orders.iter().flat_map(|(_, orders)| orders.iter().copied());
         for number in numbers.chain(orders) {
-            let known = self.readings.get(number).filter(|reading| reading.handed_out == life);
+            let known = self.readings.get(number).filter(|reading| reading.handed_out > 0);
+            let known = known.filter(|reading| life.is_none_or(|life| reading.handed_out == life));
             if known.is_none_or(|reading| reading.station != content.station) {
                 return Err(format!("invented: {content:?} holds reading {number}, which was not handed out"));
             }
@@ -141,6 +150,15 @@ impl Ledger {
     /// The input of this hash that a module was called with.
     pub fn input(&self, hash: &str) -> Option<Arc<Content>> {
         self.inputs.get(hash).cloned()
+    }
+
+    /// What tells a run from others of its module and station, where it is handed something of its own.
+    pub fn trigger(&self, content: &Content) -> Option<Trigger> {
+        match (content.module, &content.orders, content.load) {
+            (TALLY, Some((from, _)), _) => Some(from.to_string()),
+            (EACH, _, Some(load)) => Some(self.readings[load].trigger()),
+            _ => None,
+        }
     }
 
     pub fn outcomes(&self, module: usize, station: usize) -> &[Outcome] {
@@ -175,6 +193,7 @@ fn content(input: &ModuleInput) -> Result<Content, String> {
     let whole = match module {
         PAIR => content.load.is_some() && content.price.is_some(),
         AFTER => content.load.is_some() && content.pair.is_some(),
+        EACH => content.load.is_some(),
         _ => content.orders.is_some(),
     };
     if whole { Ok(content) } else { Err(format!("incomplete: {content:?}")) }

@@ -4,6 +4,7 @@
 mod broker;
 mod chance;
 mod checks;
+mod disk;
 mod doors;
 mod ledger;
 mod process;

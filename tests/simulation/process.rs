@@ -10,6 +10,7 @@ use quorate::pipeline::{Handle, Pipeline, PipelineSettings, RunSettings};
 use tokio::task::JoinSet;
 
 use super::broker::TOPICS;
+use super::disk;
 use super::doors::{DEAD_LETTERS, ports};
 use super::ledger::MODULES;
 use super::scene::Shared;
@@ -39,6 +40,13 @@ depends_on = ["pair"]
 retry = { attempts = 2, backoff = "1s" }
 [modules.tally]
 requires = ["ORDER"]
+quarantine = false
+retry = { attempts = 2, backoff = "1s" }
+concurrency = 2
+[modules.each]
+requires = ["LOAD"]
+trigger = { each = true, on = ["LOAD"] }
+quarantine = false
 retry = { attempts = 2, backoff = "1s" }
 concurrency = 2
 "#;
@@ -83,7 +91,7 @@ impl Process {
             max_backoff: module.retry.max_backoff,
             ..RunSettings::publishing_to(&module.output_topic)
         });
-        let pipeline = Pipeline::new(
+        let mut pipeline = Pipeline::new(
             Arc::clone(&settings.plan),
             PipelineSettings {
                 quotas: settings.topics.iter().map(|topic| topic.quota).collect(),
@@ -96,8 +104,15 @@ impl Process {
                 shards: 2,
             },
         );
+        disk::begin(scene, &mut pipeline);
         let (handle, lanes) = (pipeline.handle(), pipeline.lanes());
         let mut stages = JoinSet::new();
+        let (loaded, whole) = (handle.clone(), scene.clone());
+        stages.spawn(async move {
+            loaded.loaded().await;
+            whole.lock().disk.iter_mut().for_each(|disk| disk.read = true);
+            std::future::pending().await
+        });
         pipeline.stages(ports(scene, life)).into_iter().for_each(|stage| drop(stages.spawn(stage.task)));
         Self { handle, lanes, stages }
     }
@@ -110,15 +125,17 @@ impl Process {
     /// Sends an item as a consumer does.
     ///
     /// # Errors
-    /// The pipeline is gone.
+    /// The pipeline is gone, and not because its store failed.
     pub async fn tell(&self, topic: usize, item: LaneItem) -> Result<(), String> {
-        if self.lanes[topic].send(item).await { Ok(()) } else { Err("the pipeline is gone".to_owned()) }
+        let goes_on = self.lanes[topic].send(item).await || self.handle.is_broken();
+        if goes_on { Ok(()) } else { Err("the pipeline is gone".to_owned()) }
     }
 
     /// # Errors
-    /// A stage has ended by itself, or by a panic.
+    /// A stage has ended by itself though its store did not fail, or by a panic.
     pub fn is_alive(&mut self) -> Result<(), String> {
         match self.stages.try_join_next() {
+            Some(Ok(())) if self.handle.is_broken() => Ok(()),
             Some(ended) => Err(format!("a stage ended: {ended:?}")),
             None => Ok(()),
         }

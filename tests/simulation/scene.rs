@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::broker::{Broker, Place};
 use super::chance::Chance;
+use super::disk::Disk;
 use super::ledger::{Bad, Content, Ledger, Outcome, Reading, STATIONS, TALLY};
 use super::trace::Trace;
 
@@ -27,6 +28,10 @@ pub struct Mood {
     pub slow_publish: u64,
     /// A commit never arrives.
     pub lose_commit: u64,
+    /// The disk takes its time with a write.
+    pub slow_flush: u64,
+    /// A write fails, and the store with it.
+    pub fail_flush: u64,
     /// One module never gives a result for one station.
     pub curse: Option<(usize, usize)>,
 }
@@ -46,6 +51,8 @@ pub struct Scene {
     pub chance: Chance,
     pub broker: Broker,
     pub ledger: Ledger,
+    /// What outlives the process; none where nothing does but what is committed.
+    pub disk: Option<Disk>,
     pub trace: Trace,
     pub mood: Mood,
     /// Counts lives of the process from 1.
@@ -67,6 +74,7 @@ impl Shared {
             chance: Chance::new(seed),
             broker: Broker::new(),
             ledger: Ledger::default(),
+            disk: None,
             trace: Trace::new(keep_lines),
             mood: Mood::default(),
             life: 0,

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use quorate::pipeline::ports::LaneItem;
+use quorate::pipeline::ports::{AssignedPartition, LaneItem};
 use quorate_core::ident::Epoch;
 use quorate_core::record::RecordBatch;
 use tokio::time::Instant;
 
 use super::broker::{Broker, LOAD, ORDER, Place, TOPICS};
+use super::disk::Disk;
 use super::ledger::{MODULES, STATIONS};
 use super::process::Process;
 use super::scene::{Mood, Scene, Shared};
@@ -21,6 +22,9 @@ const RECOVERY: Duration = Duration::from_secs(150);
 
 /// A topic that cannot be read for a minute is no longer waited for, and then less is promised: no life comes so far.
 const LOAD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Deliveries to every topic after which whatever there is must have been taken in.
+const ROUNDS: u32 = 2_000;
 
 /// A schedule that broke an invariant.
 pub struct Broken {
@@ -92,6 +96,12 @@ const OPERATIONS: [(Operation, u64); 13] = [
 
 impl Schedule {
     fn new(scene: Shared) -> Self {
+        {
+            // Ceilings that lie so near are felt all the time.
+            let mut scene = scene.lock();
+            let (keeps, ahead) = (scene.chance.happens(600), 5 + scene.chance.below(16));
+            scene.disk = keeps.then(|| Disk::new(i64::try_from(ahead).expect("a small number")));
+        }
         let process = Process::start(&scene);
         let mut weights = OPERATIONS.map(|(_, weight)| weight);
         {
@@ -104,9 +114,11 @@ impl Schedule {
             let mut draw = || often[scene.chance.index(often.len())];
             let (call, slow_call, slow_publish) = (draw(), draw(), draw());
             let (refuse, lose_commit) = (draw() / 4, draw());
+            let (slow_flush, fail_flush) = (draw(), draw() / 20);
             let cursed = scene.chance.happens(400);
             let curse = (scene.chance.index(MODULES.len()), scene.chance.index(STATIONS.len()));
-            scene.mood = Mood { call, slow_call, refuse, slow_publish, lose_commit, curse: cursed.then_some(curse) };
+            let curse = cursed.then_some(curse);
+            scene.mood = Mood { call, slow_call, refuse, slow_publish, lose_commit, slow_flush, fail_flush, curse };
         }
         Self { scene, process, weights, began: Instant::now(), loaded: false }
     }
@@ -139,6 +151,7 @@ impl Schedule {
     }
 
     async fn perform(&mut self, operation: Operation) -> Result<(), String> {
+        self.leave_a_broken_store().await?;
         if operation == Operation::Minutes || self.began.elapsed() > LOAD_PATIENCE {
             self.load().await?;
         }
@@ -178,6 +191,24 @@ impl Schedule {
             }
         }
         Ok(())
+    }
+
+    /// A pipeline whose store fails says so at once; then there is nothing left but to start again.
+    async fn leave_a_broken_store(&mut self) -> Result<(), String> {
+        if !self.has_failed() {
+            return Ok(());
+        }
+        self.pass(1, 2_000).await;
+        self.check()?;
+        if !self.process.handle.is_broken() {
+            return Err("the store has failed, and nobody says so".to_owned());
+        }
+        self.restart().await;
+        Ok(())
+    }
+
+    fn has_failed(&self) -> bool {
+        self.scene.lock().disk.as_ref().is_some_and(|disk| disk.failed)
     }
 
     fn check_scene(&self) -> Result<(), String> {
@@ -242,7 +273,7 @@ impl Schedule {
         let assigned: Vec<_> = {
             let mut scene = self.scene.lock();
             let free = places(topic).filter(|place| scene.broker.log(*place).held.is_none()).collect::<Vec<_>>();
-            let assigned: Vec<_> = free.into_iter().map(|place| scene.broker.assign(place)).collect();
+            let assigned: Vec<_> = free.into_iter().map(|place| assign(&mut scene, place)).collect();
             scene.note(&format!("assign {} {assigned:?}", TOPICS[topic].0));
             assigned
         };
@@ -267,7 +298,7 @@ impl Schedule {
             let settled = self.process.handle.settle_now(Duration::from_millis(50)).await;
             let mut scene = self.scene.lock();
             settled.iter().for_each(|commit| scene.asked(commit));
-            let held = scene.committed_is_settled();
+            let held = if scene.disk.is_some() { Ok(()) } else { scene.committed_is_settled() };
             scene.expect(held);
             drop(scene);
             self.commits_arrive(topic);
@@ -319,6 +350,7 @@ impl Schedule {
             scene.note("end");
             scene.broker.forget();
             scene.running.clear();
+            meddle(&mut scene);
             drop(scene);
             Process::start(&self.scene)
         };
@@ -328,7 +360,9 @@ impl Schedule {
 
     /// Reads what this life loads, if it has not yet.
     async fn load(&mut self) -> Result<(), String> {
-        while !std::mem::replace(&mut self.loaded, true) {
+        let mut rounds = 0..ROUNDS;
+        while !self.has_failed() && !std::mem::replace(&mut self.loaded, true) {
+            rounds.next().ok_or("stuck: what is to be loaded is not taken in")?;
             self.assign_all().await?;
             for topic in 0..TOPICS.len() {
                 self.deliver_from(topic, 20).await?;
@@ -347,8 +381,11 @@ impl Schedule {
             scene.note("recover");
             scene.mood = Mood { curse, ..Mood::default() };
         }
+        self.leave_a_broken_store().await?;
         self.assign_all().await?;
+        let mut rounds = 0..ROUNDS;
         while Broker::places().any(|place| !is_delivered(&self.scene.lock(), place)) {
+            rounds.next().ok_or("stuck: what is delivered is not taken in")?;
             for topic in 0..TOPICS.len() {
                 self.deliver_from(topic, 20).await?;
                 self.tell_positions(topic).await?;
@@ -369,8 +406,25 @@ fn places(topic: usize) -> impl Iterator<Item = Place> {
     (0..TOPICS[topic].1).map(move |partition| Place { topic, partition })
 }
 
+fn assign(scene: &mut Scene, place: Place) -> AssignedPartition {
+    let stood = scene.disk.as_ref().map_or((None, false), |disk| disk.standing(place));
+    scene.broker.assign(place, stood)
+}
+
+/// Somebody sets the group's positions. Of partitions that stand on the disk nobody may care.
+fn meddle(scene: &mut Scene) {
+    for place in Broker::places() {
+        if scene.disk.as_ref().and_then(|disk| disk.stood(place)).is_some() && scene.chance.happens(100) {
+            let end = scene.broker.log(place).end;
+            let at = scene.chance.below(u64::try_from(end).unwrap_or(0) + 1);
+            scene.broker.log_mut(place).committed = i64::try_from(at).ok();
+            scene.note(&format!("meddled {}/{} {at}", place.name(), place.partition));
+        }
+    }
+}
+
 fn is_loaded(scene: &Scene, place: Place) -> bool {
-    scene.broker.log(place).held.is_some_and(|held| held.position >= held.live_from)
+    scene.broker.log(place).held.is_some_and(|held| held.position >= held.load_until)
 }
 
 fn is_delivered(scene: &Scene, place: Place) -> bool {

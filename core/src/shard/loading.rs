@@ -83,7 +83,9 @@ impl Shard {
     /// recorded, none of this station is.
     fn is_first(&self, station: u32, module: ModuleId) -> bool {
         let state = &self.stations[station as usize];
-        let needed = !self.modules[module.ix()].dependents.is_empty();
+        // That the last run gave up is on record, and so is why there is no result.
+        let gave_up = state.runs[module.ix()].failures > 0;
+        let needed = !gave_up && !self.modules[module.ix()].dependents.is_empty();
         let recorded = state.runs[module.ix()].ended.is_some();
         // Of what is handed over one by one the queue knows more.
         let by_bucket =
@@ -93,7 +95,8 @@ impl Shard {
             Trigger::Changes { .. } if self.topics.iter().any(by_bucket) => {
                 needed && state.results[module.ix()].newest().is_none()
             }
-            Trigger::Every { .. } => needed && state.results[module.ix()].newest().is_none(),
+            // What time made due is not kept: what was published meanwhile may be newer than what dependents would see.
+            Trigger::Every { .. } => needed && (self.queues.durable || state.results[module.ix()].newest().is_none()),
             Trigger::Changes { .. } => {
                 (needed && state.results[module.ix()].newest().is_none()) || (self.queues.durable && !recorded)
             }

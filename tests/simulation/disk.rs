@@ -1,0 +1,294 @@
+//! The disk that outlives crashes: a real store, told when to fail and when to take its time, and by itself what has
+//! been acknowledged, so that nobody has to ask the store what it promised.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use quorate::pipeline::durable::{Flush, Standing, Standings, StateStore, StoreError, StoredCeiling};
+use quorate::pipeline::{Kept, Pipeline};
+use quorate::state::MemoryStore;
+use quorate_core::PendingContent;
+use quorate_core::contract::ModuleInput;
+use quorate_core::ident::Station;
+use quorate_core::provenance::Incarnation;
+use quorate_core::shard::{PendingState, RunState};
+
+use super::broker::{LOAD, Place, TOPICS};
+use super::ledger::{BUCKET_MS, Bad, EACH, MODULES, STATIONS};
+use super::scene::{Scene, Shared};
+
+/// What tells runs of one module and station apart that are each handed something of their own.
+pub type Trigger = String;
+
+/// What is on the disk, and what the life at hand knows of it.
+pub struct Disk {
+    store: MemoryStore,
+    standings: Arc<Standings>,
+    /// How many offsets a ceiling lies ahead.
+    ahead: i64,
+    /// Every topic was once read to where its state reaches back; until then each life reads it again.
+    pub read: bool,
+    /// Whether this life reads it again.
+    reload: bool,
+    /// The store refused something and is of no more use to this life.
+    pub failed: bool,
+    positions: BTreeMap<Place, Stood>,
+    letters: HashMap<u64, Bad>,
+    runs: HashMap<(Station, Arc<str>), RunState>,
+    waiting: HashMap<(Station, Arc<str>, u64), Trigger>,
+    triggers: HashSet<(usize, usize, Trigger)>,
+    /// Runs of which the end is on the disk.
+    done: HashSet<(usize, usize, Trigger)>,
+}
+
+/// Where a partition stands on the disk.
+#[derive(Clone, Copy)]
+pub struct Stood {
+    pub incarnation: Incarnation,
+    /// Everything before it has had its effect: records before `live_from` had it in an earlier life.
+    pub at: i64,
+}
+
+impl Disk {
+    pub fn new(ahead: i64) -> Self {
+        Self {
+            store: MemoryStore::default(),
+            standings: Arc::default(),
+            ahead,
+            read: false,
+            reload: true,
+            failed: false,
+            positions: BTreeMap::new(),
+            letters: HashMap::new(),
+            runs: HashMap::new(),
+            waiting: HashMap::new(),
+            triggers: HashSet::new(),
+            done: HashSet::new(),
+        }
+    }
+
+    /// Where a partition begins by what is durable, and whether its windows are to be read again.
+    pub fn standing(&self, place: Place) -> (Option<Standing>, bool) {
+        (self.standings.of(&place.name().into(), place.number()), self.reload)
+    }
+
+    /// Where a partition stands on the disk.
+    pub fn stood(&self, place: Place) -> Option<Stood> {
+        self.positions.get(&place).copied()
+    }
+
+    /// A letter of a record waits on the disk.
+    pub fn has_letter(&self, of: &Bad) -> bool {
+        self.letters.values().any(|letter| letter == of)
+    }
+
+    /// # Errors
+    /// The call must not take place: its end is on the disk, or its beginning is not.
+    pub fn may_call(&self, module: usize, station: usize, input: &ModuleInput) -> Result<(), String> {
+        match trigger(input) {
+            Some(trigger) => {
+                let run = (module, station, trigger);
+                if self.done.contains(&run) {
+                    return Err(format!("called again though its end is durable: {run:?}"));
+                }
+                if !self.triggers.contains(&run) {
+                    return Err(format!("called before that is durable: {run:?}"));
+                }
+            }
+            None => {
+                let stored = self.runs.get(&(input.station.clone(), Arc::clone(&input.module)));
+                let ended = stored.filter(|run| !run.due).and_then(|run| run.ended);
+                if ended == Some(input.input_hash) {
+                    return Err(format!("called again with {}, of which the end is durable", input.input_hash));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, flush: &Flush) -> Result<(), String> {
+        for letter in &flush.letters {
+            let Some((topic, partition, offset)) = &letter.origin else { continue };
+            let topic = topic_of(topic)?;
+            let header = letter.headers.iter().find(|(name, _)| name == "quorate-element");
+            let element = header.and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse().ok());
+            let partition = usize::try_from(*partition).map_err(|_| "a partition below 0")?;
+            self.letters.insert(letter.id, Bad { place: Place { topic, partition }, offset: *offset, element });
+        }
+        self.letters.retain(|id, _| !flush.settled_letters.contains(id));
+        for changes in &flush.changes {
+            for run in &changes.runs {
+                let key = (run.station.clone(), Arc::clone(&run.module));
+                match run.state {
+                    Some(state) => drop(self.runs.insert(key, state)),
+                    None => drop(self.runs.remove(&key)),
+                }
+            }
+            for pending in &changes.pending {
+                let key = (pending.station.clone(), Arc::clone(&pending.module), pending.number);
+                let (module, station) = (module_of(&pending.module)?, station_of(&pending.station)?);
+                match &pending.state {
+                    Some(state) => {
+                        let trigger = waiting(state);
+                        self.triggers.insert((module, station, trigger.clone()));
+                        self.waiting.insert(key, trigger);
+                    }
+                    None => {
+                        let gone = self.waiting.remove(&key).ok_or("something ended that never was durable")?;
+                        self.done.insert((module, station, gone));
+                    }
+                }
+            }
+        }
+        for position in &flush.positions {
+            let partition = usize::try_from(position.partition).map_err(|_| "a partition below 0")?;
+            let place = Place { topic: topic_of(&position.topic)?, partition };
+            let stood = Stood { incarnation: position.incarnation, at: position.next.0.max(position.live_from.0) };
+            let before = self.positions.insert(place, stood);
+            if before.is_some_and(|before| (before.incarnation, before.at) > (stood.incarnation, stood.at)) {
+                return Err(format!("the durable position went back: {place:?} to {}", stood.at));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Scene {
+    /// A flush is on the disk: nothing that it covers is owed without being on it, too.
+    fn flushed(&mut self, flush: &Flush) -> Result<(), String> {
+        let stands: Vec<_> =
+            flush.positions.iter().map(|at| format!("{}/{} {}", at.topic, at.partition, at.next)).collect();
+        self.note(&format!("flushed {stands:?}"));
+        let Some(disk) = &mut self.disk else { return Ok(()) };
+        disk.note(flush)?;
+        let disk = &*disk;
+        for (&place, stood) in &disk.positions {
+            let log = self.broker.log(place);
+            if stood.incarnation == log.incarnation && stood.at > log.reached {
+                return Err(format!("durable beyond what was handed out: {place:?} {} > {}", stood.at, log.reached));
+            }
+        }
+        let is_below = |place: Place, offset: i64| disk.stood(place).is_some_and(|stood| offset < stood.at);
+        let lost = |bad: &&Bad| !self.ledger.letters.contains(*bad) && !disk.has_letter(bad);
+        if let Some(bad) = self.ledger.bad.iter().filter(|bad| is_below(bad.place, bad.offset)).find(lost) {
+            return Err(format!("durable without a dead letter: {bad:?}"));
+        }
+        for reading in self.ledger.readings.iter().filter(|reading| reading.place.topic == LOAD) {
+            let key = (EACH, reading.station, reading.trigger());
+            if is_below(reading.place, reading.offset) && !disk.triggers.contains(&key) {
+                return Err(format!("durable, but not owed to `each`: {reading:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gives a life that begins what is on the disk.
+pub fn begin(scene: &Shared, pipeline: &mut Pipeline) {
+    let mut held = scene.lock();
+    let Some(disk) = &mut held.disk else { return };
+    disk.store = disk.store.reopened();
+    disk.standings = Arc::default();
+    disk.standings.flushed(disk.store.positions());
+    disk.standings.raised(disk.store.ceilings());
+    (disk.reload, disk.failed) = (!disk.read, false);
+    disk.store.load(&mut |changes| pipeline.restore(&changes));
+    pipeline.restore_letters(disk.store.letters());
+    let store = Arc::new(Driver { scene: scene.clone(), store: disk.store.clone() });
+    pipeline.keep(Kept { store, standings: Arc::clone(&disk.standings), ahead: disk.ahead });
+}
+
+/// The way of one life to the disk.
+struct Driver {
+    scene: Shared,
+    store: MemoryStore,
+}
+
+impl Driver {
+    /// How long a write takes before and after it is on the disk, and whether it fails.
+    async fn arrive(&self) -> Result<std::time::Duration, StoreError> {
+        let (before, after) = {
+            let mut scene = self.scene.lock();
+            let slow = scene.mood.slow_flush;
+            (scene.pause(slow, 3_000), scene.pause(slow, 3_000))
+        };
+        if !before.is_zero() {
+            tokio::time::sleep(before).await;
+        }
+        let mut scene = self.scene.lock();
+        let fail = scene.mood.fail_flush;
+        let fails = scene.chance.happens(fail);
+        let Some(disk) = &mut scene.disk else { return Ok(after) };
+        if !disk.failed && !fails {
+            return Ok(after);
+        }
+        disk.failed = true;
+        scene.note("the store fails");
+        Err(StoreError("by chance".to_owned()))
+    }
+}
+
+#[async_trait]
+impl StateStore for Driver {
+    async fn flush(&self, flush: Flush) -> Result<(), StoreError> {
+        let arrived = self.arrive().await;
+        // Whoever is told of a failure does not know how far it came.
+        if arrived.is_err() && !self.scene.lock().chance.happens(300) {
+            return arrived.map(|_| ());
+        }
+        self.store.flush(flush.clone()).await?;
+        {
+            let mut scene = self.scene.lock();
+            let held = scene.flushed(&flush);
+            scene.expect(held);
+        }
+        // Whoever crashes here never learns that it is durable.
+        let after = arrived?;
+        if !after.is_zero() {
+            tokio::time::sleep(after).await;
+        }
+        Ok(())
+    }
+
+    async fn raise(&self, ceilings: Vec<StoredCeiling>) -> Result<(), StoreError> {
+        let after = self.arrive().await?;
+        self.store.raise(ceilings).await?;
+        if !after.is_zero() {
+            tokio::time::sleep(after).await;
+        }
+        Ok(())
+    }
+}
+
+/// What tells a call from others of its module and station, if it is handed something of its own.
+pub fn trigger(input: &ModuleInput) -> Option<Trigger> {
+    let reading = || input.reading.as_ref().map(ToString::to_string);
+    input.bucket.map(|from| from.0.to_string()).or_else(reading)
+}
+
+fn waiting(state: &PendingState) -> Trigger {
+    match &state.content {
+        PendingContent::Bucket(number, _) => (number * BUCKET_MS).to_string(),
+        PendingContent::Reading(entry) => {
+            let at = entry.origin;
+            let life = if at.incarnation == 0 { String::new() } else { format!("/{}", at.incarnation) };
+            format!("{}/{}/{}/{}{life}", state.topic, at.partition, at.offset, at.element)
+        }
+    }
+}
+
+fn topic_of(name: &str) -> Result<usize, String> {
+    TOPICS.iter().position(|(known, _)| *known == name).ok_or_else(|| format!("an unknown topic: {name}"))
+}
+
+fn module_of(name: &str) -> Result<usize, String> {
+    MODULES.iter().position(|known| *known == name).ok_or_else(|| format!("an unknown module: {name}"))
+}
+
+fn station_of(station: &Station) -> Result<usize, String> {
+    STATIONS
+        .iter()
+        .position(|known| *known == station.as_str())
+        .ok_or_else(|| format!("an unknown station: {station:?}"))
+}
