@@ -40,7 +40,11 @@ pub(super) fn begin(
     pipeline: &mut Pipeline,
     now: Millis,
 ) -> Result<Begun, OpenError> {
-    let Opened { store, positions, ceilings, letters, topics, is_fresh, .. } = LocalStore::open(dir, identity, now)?;
+    let opened = LocalStore::open(dir, identity, now)?;
+    let Opened { store, positions, ceilings, letters, topics, is_fresh, set_aside } = opened;
+    if set_aside.is_some() {
+        pipeline.state_was_lost();
+    }
     let (reload, dropped) = compare(plan, &topics);
     let shapes: Vec<TopicShape> = plan.topics.iter().map(shape_of).collect();
     // Until everything was read again the store says that it was not.

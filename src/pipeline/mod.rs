@@ -160,6 +160,11 @@ impl Pipeline {
         self.kept = Some(kept);
     }
 
+    /// What an earlier life kept is gone.
+    pub fn state_was_lost(&mut self) {
+        self.owners.iter_mut().for_each(Shard::state_was_lost);
+    }
+
     /// Takes back what a store held.
     pub fn restore(&mut self, changes: &Changes) {
         let shards = self.owners.len();

@@ -74,8 +74,11 @@ impl Shard {
             let of = &mut self.topics[topic.ix()];
             let Some(closer) = of.windows.closer() else { return };
             let Some(buckets) = buckets_of(&mut self.stations, &mut of.global, whose, topic) else { continue };
+            if self.queues.lost {
+                buckets.hand_over_newest_loaded();
+            }
             let closed = buckets.close_earlier(&closer, 1);
-            if !closed.is_empty() {
+            if !closed.is_empty() || self.queues.lost {
                 self.note_window(whose, topic);
                 self.hand_over(whose, topic, closed);
                 self.wake_readers(whose, topic, now);

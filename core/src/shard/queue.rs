@@ -28,6 +28,8 @@ pub(super) struct Queues {
     pub(super) next: u64,
     /// Per set of changes that was given out and is not known to be durable.
     pub(super) given: VecDeque<Vec<Queued>>,
+    /// Whether what an earlier life kept is gone.
+    pub(super) lost: bool,
     /// Whether readings that each are a run of their own are among it: somebody waits for these.
     pub(super) hurried: bool,
 }
@@ -37,6 +39,12 @@ impl Shard {
     /// one waits for [`Shard::flushed`].
     pub fn keep_durably(&mut self) {
         self.queues.durable = true;
+    }
+
+    /// States that what an earlier life kept is gone. Its positions passed buckets that were open: of each station's
+    /// buckets that are only loaded the newest is handed over, once more and the same if it was before.
+    pub fn state_was_lost(&mut self) {
+        self.queues.lost = true;
     }
 
     /// The oldest changes that were taken and not confirmed are durable.

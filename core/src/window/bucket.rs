@@ -90,6 +90,13 @@ impl Buckets {
         Taken::Kept { opened, released }
     }
 
+    /// Of buckets that were only loaded the newest is handed over like one that was read live.
+    pub(crate) fn hand_over_newest_loaded(&mut self) {
+        if let Some(newest) = self.open.values_mut().rev().find(|open| !open.live) {
+            newest.live = true;
+        }
+    }
+
     /// Closes the oldest buckets until no more than `open` are left open, oldest first: all before the newest where that
     /// is 1.
     pub(crate) fn close_earlier(&mut self, topic: &Closer<'_>, open: usize) -> Vec<Closing> {
@@ -315,5 +322,18 @@ mod tests {
             assert_eq!(apply(&mut restored, 5, 200), Taken::Late);
             assert_eq!(offsets(&restored.close_due(closer, Millis(5_000))), [[1]]);
         });
+    }
+
+    #[test]
+    fn what_was_only_loaded_is_handed_over_where_it_may_not_have_been() {
+        for lost in [false, true] {
+            let mut buckets = Buckets::default();
+            let taken = buckets.apply(&SECONDS, Millis(0), origin(0), r#"{"n":0}"#, None);
+            assert_eq!(taken, Taken::Kept { opened: true, released: None });
+            if lost {
+                buckets.hand_over_newest_loaded();
+            }
+            assert!(with_closer(|closer| buckets.close_all(closer)[0].live == lost), "{lost}");
+        }
     }
 }
