@@ -28,6 +28,7 @@ mod armed {
         if let Some(fuse) = fuse.as_ref().filter(|fuse| fuse.name == name)
             && fuse.left.fetch_sub(1, Ordering::Relaxed) == 1
         {
+            tracing::error!(point = name, "killed at a point that was asked for");
             std::process::abort();
         }
     }

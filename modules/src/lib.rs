@@ -10,6 +10,7 @@ use quorate_core::contract::Module;
 mod by_topic;
 pub mod conformance;
 pub mod digest;
+pub mod echo;
 mod forecast;
 mod latest;
 pub mod load_prediction;
@@ -24,6 +25,7 @@ pub mod testing;
 pub fn all() -> Vec<Arc<dyn Module>> {
     vec![
         Arc::new(digest::Digest),
+        Arc::new(echo::Echo),
         Arc::new(load_prediction::LoadPrediction),
         Arc::new(operation_optimization::OperationOptimization),
         Arc::new(probe::Probe),
@@ -50,7 +52,8 @@ mod tests {
     #[test]
     fn names_are_sorted_unique_and_spelled_as_configuration_spells_them() {
         let names: Vec<_> = known().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["digest", "load_prediction", "operation_optimization", "probe", "station_guidance"]);
+        let expected = ["digest", "echo", "load_prediction", "operation_optimization", "probe", "station_guidance"];
+        assert_eq!(names, expected);
         assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
     }
 

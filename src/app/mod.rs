@@ -9,7 +9,7 @@ mod translated;
 
 pub use builder::{ServiceBuilder, SetupError};
 pub use registry::{Registry, RegistryError};
-pub use service::{Ended, Service, StartError};
+pub use service::{Doomed, Ended, Service, StartError};
 
 pub(crate) use builder::sources;
 pub(crate) use offline::call_in_place;

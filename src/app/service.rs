@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use quorate_core::contract::Module;
 use thiserror::Error;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -15,12 +14,12 @@ use super::translated::pipeline_settings;
 use crate::config::{MissingTopic, Settings, StateMode, StateSettings};
 use crate::failures::TargetError;
 use crate::kafka::{
-    ConnectError, ConsumerHealth, Ensured, IntakeSetup, KafkaConsumers, KafkaPublisher, KafkaRoomError,
+    ConnectError, ConsumerHealth, Ensured, Hopeless, IntakeSetup, KafkaConsumers, KafkaPublisher, KafkaRoomError,
     PublisherHealth, SettledNow, Timing, describe_topics, ensure_topics, wait_for_brokers,
 };
 use crate::pipeline::ports::{Clock as _, Consumers as _};
 use crate::pipeline::{Handle, Pipeline, Ports};
-use crate::runtime::{ModuleThreads, RegisteredModule, Tasks, WallClock};
+use crate::runtime::{ModuleThreads, RegisteredModule, Tasks, WallClock, blocking};
 use crate::state::{Identity, OpenError};
 
 /// What a revoke may take: settled positions that are not known by then are committed later or not at all.
@@ -70,6 +69,19 @@ pub enum StartError {
     /// The system refuses a thread.
     #[error("thread not started: {0}")]
     Thread(#[source] std::io::Error),
+}
+
+/// Why a service cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Doomed {
+    /// A stage has panicked.
+    Stage,
+    /// State can no longer be kept.
+    State(String),
+    /// Another process has taken over our identity in every group.
+    Fenced,
+    /// A consumer cannot be made to work.
+    Consumer(String),
 }
 
 /// How a service ended.
@@ -126,7 +138,7 @@ impl Service {
             let pipeline = handle.clone();
             tasks.spawn("state-loaded".to_owned(), async move {
                 pipeline.loaded().await;
-                drop(tokio::task::spawn_blocking(move || unread.adopt()).await);
+                let _ = blocking(move || unread.adopt()).await;
             });
         }
         let drain_timeout = settings.service.drain_timeout;
@@ -157,15 +169,19 @@ impl Service {
         self.publisher.health()
     }
 
-    /// Notified when a stage has panicked: the service cannot go on.
-    #[must_use]
-    pub fn failed(&self) -> Arc<Notify> {
-        self.tasks.failed()
-    }
-
-    /// Resolves once state can no longer be kept: the service takes nothing in any more.
-    pub async fn broken(&self) -> String {
-        self.pipeline.broken().await.to_string()
+    /// Resolves once the service cannot go on, with the reason.
+    pub fn doomed(&self) -> impl Future<Output = Doomed> + Send + use<> {
+        let (failed, mut hopeless, pipeline) = (self.tasks.failed(), self.consumers.hopeless(), self.pipeline.clone());
+        async move {
+            tokio::select! {
+                () = failed.notified() => Doomed::Stage,
+                error = pipeline.broken() => Doomed::State(error.to_string()),
+                Ok(why) = hopeless.wait_for(Option::is_some) => match &*why {
+                    Some(Hopeless::Broken { group, why }) => Doomed::Consumer(format!("{group}: {why}")),
+                    Some(Hopeless::Fenced) | None => Doomed::Fenced,
+                },
+            }
+        }
     }
 
     /// Stops polling, finishes what is ready or in flight, flushes, commits and leaves the groups; ends by
@@ -220,9 +236,9 @@ async fn begin(
         let begun = state::begin(&dir, &identity, &plan, &mut pipeline, now)?;
         Ok((pipeline, begun))
     };
-    match tokio::task::spawn_blocking(opening).await {
-        Ok(begun) => begun.map_err(StartError::State),
-        Err(e) => Err(StartError::Thread(std::io::Error::other(e))),
+    match blocking(opening).await {
+        Some(begun) => begun.map_err(StartError::State),
+        None => Err(StartError::Thread(std::io::Error::other("the state could not be read"))),
     }
 }
 

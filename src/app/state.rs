@@ -8,6 +8,7 @@ use quorate_core::ident::Millis;
 use quorate_core::plan::Plan;
 use tracing::{info, warn};
 
+use crate::fault::kill_point;
 use crate::pipeline::durable::Standings;
 use crate::pipeline::{Kept, Pipeline};
 use crate::state::{Identity, LocalStore, OpenError, Opened, TopicShape};
@@ -55,6 +56,7 @@ pub(super) fn begin(
     store
         .load(&mut |changes| {
             places += changes.slots.len() + changes.pending.len();
+            kill_point("restoring");
             pipeline.restore(&changes);
         })
         .map_err(unusable)?;

@@ -16,6 +16,8 @@ pub(super) enum Exit {
     StillDue = 5,
     /// The state was refused, is corrupt, or can no longer be written.
     State = 6,
+    /// Another process has taken over this one's identity.
+    Fenced = 7,
     /// A second signal.
     Interrupted = 130,
 }
@@ -30,6 +32,7 @@ Exit codes:
   4    Kafka not reachable or login refused within startup_timeout
   5    stopped at the drain deadline with runs still due
   6    state refused, corrupt or full
+  7    fenced by another process
   130  second signal";
 
 impl From<Exit> for ExitCode {

@@ -8,7 +8,7 @@ use tracing::{error, info};
 use super::Configured;
 use super::check::print_report;
 use super::exit::Exit;
-use crate::app::{Registry, RegistryError, Service, ServiceBuilder, SetupError, StartError};
+use crate::app::{Doomed, Registry, RegistryError, Service, ServiceBuilder, SetupError, StartError};
 use crate::config::{Purpose, Settings};
 use crate::runtime::Signals;
 use crate::telemetry;
@@ -89,17 +89,12 @@ async fn serve(settings: Settings, registry: &Registry) -> Exit {
             };
         }
     };
-    let failed = service.failed();
-    let broken = tokio::select! {
+    let doomed = tokio::select! {
         signal = signals.next() => {
             info!(?signal, "stopping");
             None
         }
-        () = failed.notified() => Some(Exit::Failed),
-        error = service.broken() => {
-            error!(error, "stopping: free the disk or see to it, then start again; nothing that was kept is lost");
-            Some(Exit::State)
-        }
+        doomed = service.doomed() => Some(told(&doomed)),
     };
     let ended = tokio::select! {
         ended = service.drain() => ended,
@@ -108,9 +103,28 @@ async fn serve(settings: Settings, registry: &Registry) -> Exit {
             return Exit::Interrupted;
         }
     };
-    match (broken, ended.drained) {
+    match (doomed, ended.drained) {
         (Some(exit), _) => exit,
         (None, false) => Exit::StillDue,
         (None, true) => Exit::Success,
+    }
+}
+
+/// Says why the service ends by itself, and with which code.
+fn told(doomed: &Doomed) -> Exit {
+    match doomed {
+        Doomed::Stage => Exit::Failed,
+        Doomed::State(error) => {
+            error!(error, "stopping: see to the disk, then start again; what was kept is not lost");
+            Exit::State
+        }
+        Doomed::Fenced => {
+            error!("stopping: another process with this instance_id has taken over every topic");
+            Exit::Fenced
+        }
+        Doomed::Consumer(why) => {
+            error!(why, "stopping: a consumer keeps failing for good");
+            Exit::Failed
+        }
     }
 }

@@ -169,11 +169,10 @@ struct Watching<'a> {
 impl Watching<'_> {
     /// Looks until the scene is as wanted.
     async fn watch(&mut self, phase: Phase, mut is_enough: impl FnMut(&Scene) -> bool) -> Result<(), DemoError> {
-        let failed = self.service.failed();
         loop {
             let at = tokio::select! {
                 at = self.looks.tick() => at,
-                () = failed.notified() => return Err(DemoError::Broken),
+                _ = self.service.doomed() => return Err(DemoError::Broken),
             };
             let fed = self.fed.borrow().clone();
             let sample = Sample::take(&self.service, self.module, &fed.ends).await;

@@ -30,6 +30,7 @@ pub(super) struct PollContext {
     reason: Mutex<Option<String>>,
     broken: Mutex<Option<Broken>>,
     closing: AtomicBool,
+    answering: Mutex<Option<i32>>,
 }
 
 impl PollContext {
@@ -42,7 +43,8 @@ impl PollContext {
         table: Arc<Mutex<Table>>,
     ) -> Self {
         let (reason, broken, closing) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
-        Self { group, topics, settled, health, timing, table, reason, broken, closing }
+        let answering = Mutex::default();
+        Self { group, topics, settled, health, timing, table, reason, broken, closing, answering }
     }
 
     /// The partition table. Never held across a call that polls.
@@ -63,6 +65,16 @@ impl PollContext {
     /// Why the client has to be replaced, if it has.
     pub(super) fn broken(&self) -> Option<Broken> {
         lock(&self.broken).clone()
+    }
+
+    /// The broker that answered last, to be asked what any broker knows; none when it did not answer again. Without it the
+    /// library asks the controller, and waits for one where, as in an embedded broker, there is none.
+    pub(super) fn answering_broker(&self) -> Option<i32> {
+        *lock(&self.answering)
+    }
+
+    pub(super) fn set_answering_broker(&self, broker: Option<i32>) {
+        *lock(&self.answering) = broker;
     }
 
     /// From here on nothing is assigned or asked any more: the client is being closed.

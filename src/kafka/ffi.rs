@@ -66,13 +66,15 @@ pub(super) struct TopicQuestion<'c> {
 }
 
 impl<'c> TopicQuestion<'c> {
-    /// Asks without waiting. The answer comes after `patience` at the latest, be it that there is none.
+    /// Asks without waiting, one broker or, where none is named, the controller. The answer comes after `patience` at the
+    /// latest, be it that there is none.
     ///
     /// # Errors
     /// The question could not be put.
     pub(super) fn ask<C: ConsumerContext>(
         consumer: &'c BaseConsumer<C>,
         names: &[&str],
+        broker: Option<i32>,
         patience: Duration,
     ) -> Result<Self, RDKafkaErrorCode> {
         let invalid = RDKafkaErrorCode::InvalidArgument;
@@ -90,16 +92,19 @@ impl<'c> TopicQuestion<'c> {
             let question = Self { queue, client: PhantomData };
             let operation = bindings::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
             let options = NonNull::new(bindings::rd_kafka_AdminOptions_new(client, operation)).ok_or(invalid)?.as_ptr();
-            let bounded =
-                bindings::rd_kafka_AdminOptions_set_request_timeout(options, patience_ms, std::ptr::null_mut(), 0);
-            let bounded = RDKafkaErrorCode::from(bounded);
-            if bounded == RDKafkaErrorCode::NoError {
+            let no_words = std::ptr::null_mut();
+            let bounded = bindings::rd_kafka_AdminOptions_set_request_timeout(options, patience_ms, no_words, 0);
+            let mut refused = RDKafkaErrorCode::from(bounded);
+            if let Some(broker) = broker.filter(|_| refused == RDKafkaErrorCode::NoError) {
+                refused = bindings::rd_kafka_AdminOptions_set_broker(options, broker, no_words, 0).into();
+            }
+            if refused == RDKafkaErrorCode::NoError {
                 let topics = bindings::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
                 bindings::rd_kafka_DescribeTopics(client, topics, options, queue.as_ptr());
                 bindings::rd_kafka_TopicCollection_destroy(topics);
             }
             bindings::rd_kafka_AdminOptions_destroy(options);
-            if bounded == RDKafkaErrorCode::NoError { Ok(question) } else { Err(bounded) }
+            if refused == RDKafkaErrorCode::NoError { Ok(question) } else { Err(refused) }
         }
     }
 

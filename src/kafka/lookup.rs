@@ -39,10 +39,10 @@ pub(super) struct Beginning {
 pub(super) fn look_up(context: &PollContext, consumer: &Client, slot: Slot) -> Result<Vec<Beginning>, Trouble> {
     let topic = &context.topics[slot];
     let partitions = context.table().granted(slot);
-    let count = partition_count(consumer, &topic.name)?;
+    let count = partition_count(context, consumer, &topic.name)?;
     context.health.update(topic.id, |health| health.partition_count = Some(count));
     // Asked before the offsets: should the topic be created anew in between, the next look at its id shows it.
-    let topic_id = watch::topic_id(consumer, &topic.name);
+    let topic_id = watch::topic_id(context, consumer, &topic.name);
     let committed = committed(consumer, &topic.name, &partitions)?;
     let low = ask(consumer, topic, &partitions, Offset::Beginning)?;
     let high = ask(consumer, topic, &partitions, Offset::End)?;
@@ -120,8 +120,11 @@ fn is_compacted(context: &PollContext, slot: Slot) -> bool {
 }
 
 /// Whether the topic exists, and how many partitions it has.
-pub(super) fn partition_count(consumer: &Client, name: &str) -> Result<usize, Trouble> {
+pub(super) fn partition_count(context: &PollContext, consumer: &Client, name: &str) -> Result<usize, Trouble> {
     let metadata = consumer.fetch_metadata(Some(name), OFFSETS_PATIENCE).map_err(|error| Trouble::of(&error))?;
+    // A connection that began with an address answers without a broker's id.
+    let answering = Some(metadata.orig_broker_id()).filter(|id| *id >= 0);
+    context.set_answering_broker(answering.or(metadata.brokers().first().map(|broker| broker.id())));
     let missing = || Trouble::new(TroubleKind::Missing, "the topic does not exist");
     let topic = metadata.topics().iter().find(|topic| topic.name() == name).ok_or_else(missing)?;
     match topic.error() {

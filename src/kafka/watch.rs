@@ -39,7 +39,7 @@ impl<'c> TopicWatch<'c> {
             None if clock::now() < self.next_at => return Vec::new(),
             None => {
                 let names: Vec<&str> = context.topics.iter().map(|topic| &*topic.name).collect();
-                match TopicQuestion::ask(consumer, &names, PATIENCE) {
+                match TopicQuestion::ask(consumer, &names, context.answering_broker(), PATIENCE) {
                     Ok(question) => {
                         self.question = Some(question);
                         return Vec::new();
@@ -57,6 +57,8 @@ impl<'c> TopicWatch<'c> {
         match answer {
             Ok(topics) => topics.into_iter().filter_map(|at| Some((slot_of(&context.topics, &at.name)?, at))).collect(),
             Err(code) => {
+                // The controller is asked next, whoever did not answer.
+                context.set_answering_broker(None);
                 if code == RDKafkaErrorCode::UnsupportedFeature {
                     self.next_at = clock::now() + UNSUPPORTED;
                 }
@@ -68,8 +70,8 @@ impl<'c> TopicWatch<'c> {
 }
 
 /// The id of one topic, asked with patience; none where the cluster gives none.
-pub(super) fn topic_id(consumer: &BaseConsumer<PollContext>, name: &str) -> Option<u128> {
-    let question = TopicQuestion::ask(consumer, &[name], PATIENCE).ok()?;
+pub(super) fn topic_id(context: &PollContext, consumer: &BaseConsumer<PollContext>, name: &str) -> Option<u128> {
+    let question = TopicQuestion::ask(consumer, &[name], context.answering_broker(), PATIENCE).ok()?;
     // The library answers within its patience; a little more, so that it is the one to give up.
     let described = question.answer(PATIENCE + Duration::from_millis(200))?;
     described.ok()?.into_iter().find(|topic| topic.name == name)?.id

@@ -2,13 +2,14 @@
 //! a store must promise. Knows nothing of files.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use quorate_core::ident::{NextOffset, Partition};
 use quorate_core::provenance::Incarnation;
 use quorate_core::shard::Changes;
 use thiserror::Error;
+use tokio::sync::watch;
 
 /// Keeps state outside the process.
 ///
@@ -105,45 +106,37 @@ pub struct Standing {
 
 /// Where all partitions stand durably: written by whoever flushes, read by consumers when a partition begins.
 #[derive(Debug, Default)]
-pub struct Standings(Mutex<HashMap<(Arc<str>, Partition), Standing>>);
+pub struct Standings(watch::Sender<HashMap<(Arc<str>, Partition), Standing>>);
 
 impl Standings {
     /// Where a partition stands; none when nothing of it was ever flushed.
     #[must_use]
     pub fn of(&self, topic: &Arc<str>, partition: Partition) -> Option<Standing> {
-        self.lock().get(&(Arc::clone(topic), partition)).cloned()
+        self.0.borrow().get(&(Arc::clone(topic), partition)).cloned()
     }
 
     /// Notes positions that were flushed.
     pub fn flushed(&self, positions: impl IntoIterator<Item = StoredPosition>) {
-        let mut standings = self.lock();
-        for position in positions {
-            let place = (Arc::clone(&position.topic), position.partition);
-            match standings.get_mut(&place) {
-                Some(standing) => {
-                    let same_life = standing.position.incarnation == position.incarnation;
-                    *standing = Standing { ceiling: standing.ceiling.filter(|_| same_life), position };
-                }
-                None => drop(standings.insert(place, Standing { position, ceiling: None })),
+        self.0.send_modify(|standings| {
+            for position in positions {
+                let place = (Arc::clone(&position.topic), position.partition);
+                let before = standings.remove(&place);
+                let same = before.filter(|before| before.position.incarnation == position.incarnation);
+                let ceiling = same.and_then(|before| before.ceiling);
+                standings.insert(place, Standing { position, ceiling });
             }
-        }
+        });
     }
 
     /// Notes ceilings that were raised.
     pub fn raised(&self, ceilings: impl IntoIterator<Item = StoredCeiling>) {
-        let mut standings = self.lock();
-        for StoredCeiling { topic, partition, incarnation, at } in ceilings {
-            if let Some(standing) = standings.get_mut(&(topic, partition))
-                && standing.position.incarnation == incarnation
-            {
-                standing.ceiling = Some(at);
+        self.0.send_modify(|standings| {
+            for StoredCeiling { topic, partition, incarnation, at } in ceilings {
+                let standing = standings.get_mut(&(topic, partition));
+                let same = standing.filter(|standing| standing.position.incarnation == incarnation);
+                same.into_iter().for_each(|standing| standing.ceiling = Some(at));
             }
-        }
-    }
-
-    /// Replacing an entry cannot leave the map half changed, so a poisoned lock is as good as any.
-    fn lock(&self) -> MutexGuard<'_, HashMap<(Arc<str>, Partition), Standing>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        });
     }
 }
 

@@ -10,7 +10,7 @@ use quorate_core::decode::{DeadRecord, Decoder, Readings};
 use quorate_core::fairness::Rounds;
 use quorate_core::ident::{Millis, Offset, Partition, TopicId};
 use quorate_core::plan::Plan;
-use quorate_core::progress::{Cut, Progress};
+use quorate_core::progress::Progress;
 use quorate_core::provenance::shard_of;
 use quorate_core::record::{PartitionPosition, RecordBatch, RecordRow};
 use quorate_core::shard::Mode;
@@ -22,6 +22,7 @@ use super::broken::Broken;
 use super::ceilings::{Admission, Ceilings};
 use super::checkpoint::{Checkpoint, Keeping};
 use super::counts::Counts;
+use super::cuts::Dirt;
 use super::dead_letters::{self, DeadLetter, DeadLetterSender};
 use super::gauges::Gauges;
 use super::lane::LaneReceiver;
@@ -37,12 +38,6 @@ const LOAD_PATIENCE: Duration = Duration::from_secs(60);
 
 /// In a lane's turn so many bytes weigh as much as one record, so that large records take as many turns as they cost.
 const BYTES_PER_RECORD: usize = 4096;
-
-/// Bytes handed out since the last cut at which the next one is not waited for.
-const DIRTY_BYTES: usize = 64 << 20;
-
-/// The least time between a cut and one that is wanted out of turn.
-const CUT_GAP: Duration = Duration::from_millis(20);
 
 /// How soon a stopped lane is looked at again.
 const STOPPED_PAUSE: Duration = Duration::from_millis(20);
@@ -81,22 +76,6 @@ pub(super) struct Router {
     /// Whether every topic has been read as far as state reaches back.
     pub(super) all_loaded: Arc<watch::Sender<bool>>,
     pub(super) dirt: Dirt,
-}
-
-/// What was handed out since the last cut, and when the next one is wanted.
-#[derive(Default)]
-pub(super) struct Dirt {
-    bytes: usize,
-    cut_at: Option<Instant>,
-    wanted_at: Option<Instant>,
-}
-
-impl Dirt {
-    /// A cut is wanted soon, but not right behind another one.
-    fn hurry(&mut self) {
-        let earliest = self.cut_at.map_or_else(Instant::now, |at| at + CUT_GAP);
-        self.wanted_at.get_or_insert(earliest);
-    }
 }
 
 /// The router's end of one topic's lane, with the batch at its head.
@@ -160,7 +139,7 @@ impl Router {
         loop {
             self.fill_heads().await;
             let heads: Vec<Head> = (0..self.lanes.len()).map(|lane| self.head(lane)).collect();
-            let wanted_at = self.dirt.wanted_at;
+            let wanted_at = self.dirt.wanted_at();
             let stopped = heads.iter().any(|head| matches!(head, Head::Stopped));
             self.hold_clocks(&heads).await;
             let next = self.rounds.next(|lane| heads[lane].records());
@@ -208,6 +187,11 @@ impl Router {
                             if let Some((_, ceilings)) = &mut self.keeping {
                                 ceilings.assigned(topic, assignment.partition);
                             }
+                        }
+                        // What a store gave back may be old by the wall clock, and waits for what the log still holds.
+                        if let Some(clock) = self.progress.event_clock(topic) {
+                            self.lanes[lane].behind = true;
+                            self.tell_all(|| ToShard::Behind(topic, clock)).await;
                         }
                         self.note_loaded(topic).await;
                     }
@@ -293,10 +277,7 @@ impl Router {
         let of = |row: &RecordRow| self.progress.incarnation(topic, row.partition);
         let incarnation = source.rows().iter().find_map(of).unwrap_or(0);
         self.distribute(Portion { topic, readings, modes, event_clock, incarnation }, count).await;
-        self.dirt.bytes += source.bytes().len();
-        if self.dirt.bytes >= DIRTY_BYTES {
-            self.dirt.hurry();
-        }
+        self.dirt.add(source.bytes().len());
         self.moved(topic, &positions, newest).await;
     }
 
@@ -382,59 +363,6 @@ impl Router {
         for shard in &self.shards {
             drop(shard.send(message()).await);
         }
-    }
-
-    /// What may be committed of partitions that are about to be taken away. Where state is kept that is known without
-    /// asking anybody.
-    async fn settle_now(&mut self, reply: oneshot::Sender<Vec<Commit>>) {
-        match &self.keeping {
-            Some((keeping, _)) => drop(reply.send(keeping.durable(&self.progress.cut()))),
-            None => self.cut(false, Some(reply)).await,
-        }
-    }
-
-    /// Takes a cut unless the one before is still being written: then what has changed waits for the next one.
-    async fn cut_if_free(&mut self) {
-        if self.checkpoints.capacity() > 0 {
-            self.cut(false, None).await;
-        } else {
-            self.dirt.wanted_at = None;
-        }
-    }
-
-    /// Takes a consistent cut: positions as they stand, and how each shard stands after everything handed out so far.
-    async fn cut(&mut self, last: bool, reply: Option<oneshot::Sender<Vec<Commit>>>) {
-        self.dirt = Dirt { cut_at: Some(Instant::now()), ..Dirt::default() };
-        let positions: Vec<Cut> = self.progress.cut();
-        let mut shards = Vec::with_capacity(self.shards.len());
-        for shard in &self.shards {
-            let (tell, told) = oneshot::channel();
-            drop(shard.send(ToShard::Cut(tell)).await);
-            shards.push(told);
-        }
-        drop(self.checkpoints.send(Checkpoint { positions, shards, last, reply }).await);
-    }
-
-    async fn drain(mut self, reply: oneshot::Sender<()>) {
-        let mut quiet = Vec::with_capacity(self.shards.len());
-        for shard in &self.shards {
-            let (tell, told) = oneshot::channel();
-            drop(shard.send(ToShard::Drain(tell)).await);
-            quiet.push(told);
-        }
-        // Whoever waits for this may lose patience: what is settled meanwhile is committed meanwhile.
-        let dead = self.dead.clone();
-        let mut settled = Box::pin(async move {
-            futures::future::join_all(quiet).await;
-            dead.drained().await;
-        });
-        while tokio::time::timeout(self.flush_interval, &mut settled).await.is_err() {
-            self.cut_if_free().await;
-        }
-        let (tell, told) = oneshot::channel();
-        self.cut(true, Some(tell)).await;
-        drop(told.await);
-        let _ = reply.send(());
     }
 }
 

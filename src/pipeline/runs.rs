@@ -23,6 +23,7 @@ use super::gate::{Call, Gate};
 use super::given_up::GivenUp;
 use super::ports::{CallOutcome, Clock, Executor, Failure, PublishError, Publisher};
 use super::run_settings::{OnFailure, RunSettings};
+use crate::fault::kill_point;
 
 /// Results that one run may have.
 pub const MAX_OUTPUTS: usize = 10_000;
@@ -144,7 +145,9 @@ impl Runs {
     }
 
     async fn call(&self, module: ModuleId, input: &Arc<ModuleInput>, call: Call) -> Result<Vec<Output>, Trouble> {
+        kill_point("before_module");
         let outcome = self.executor.call(module, Arc::clone(input)).await;
+        kill_point("after_module");
         call.ended(matches!(outcome, CallOutcome::Returned(_) | CallOutcome::Rejected(_)));
         self.counts.add_outcome(name(&outcome));
         let is_final = matches!(outcome, CallOutcome::Rejected(_) | CallOutcome::Stuck(_));
@@ -173,6 +176,7 @@ impl Runs {
         for (output, sent) in outputs.iter().zip(join_all(sends).await) {
             match sent {
                 Ok(()) => {
+                    kill_point("result_acknowledged");
                     self.counts.add_result();
                     last = Some(output);
                 }

@@ -1,10 +1,12 @@
 //! The room where tasks and threads are made and the clock is read: spawning under a name, module threads, time.
 
+mod blocking;
 mod clock;
 mod module_threads;
 mod signals;
 mod tasks;
 
+pub use blocking::blocking;
 pub use clock::WallClock;
 pub use module_threads::{ModuleThreads, RegisteredModule};
 pub use signals::{Signals, StopSignal};

@@ -6,7 +6,7 @@ use quorate_testkit::require_broker;
 
 use crate::checker::Rules;
 use crate::config::Knobs;
-use crate::scenario::{Scenario, broken_broker};
+use crate::scenario::{Scenario, frozen_broker, killed_broker};
 use crate::seed::rounds;
 
 /// While the broker is away readings wait with whoever sent them, and their buckets are closed by time.
@@ -16,7 +16,7 @@ fn may_be_late() -> Rules {
 
 #[test]
 fn matrix_06_a_broker_killed_and_restarted_under_load() {
-    let broker = &*require_broker!(broken_broker());
+    let broker = &*require_broker!(killed_broker());
     let mut scenario = Scenario::begin(broker, "broker-kill", Knobs::default());
     let load = scenario.workload().in_background();
     let service = scenario.start();
@@ -32,7 +32,7 @@ fn matrix_06_a_broker_killed_and_restarted_under_load() {
 
 #[test]
 fn matrix_05_a_broker_frozen_past_the_session_and_thawed() {
-    let broker = &*require_broker!(broken_broker());
+    let broker = &*require_broker!(frozen_broker());
     let scenario = Scenario::begin(broker, "broker-frozen", Knobs::default());
     let load = scenario.workload().in_background();
     let service = scenario.start();

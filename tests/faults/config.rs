@@ -16,6 +16,15 @@ pub const LATEST: &str = "digest";
 /// The module that is handed buckets; its output is what is in them.
 pub const BUCKETS: &str = "probe";
 
+/// The module that is called for each task; its output is the task.
+pub const TASKS: &str = "echo";
+
+/// All of them.
+pub const MODULES: [&str; 3] = [LATEST, BUCKETS, TASKS];
+
+/// Where the service keeps its state, in its working directory.
+pub const STATE: &str = "state";
+
 /// What a scenario changes.
 #[derive(Clone, Debug)]
 pub struct Knobs {
@@ -104,6 +113,10 @@ heartbeat_interval_ms = {heartbeat_ms}
 flush_interval = "{flush_interval_ms}ms"
 drain_timeout = "{drain_timeout_s}s"
 
+[state]
+mode = "local"
+dir = "{STATE}"
+
 [dead_letter]
 topic = "{dead}"
 
@@ -120,6 +133,13 @@ window = {{ kind = "rows", size = {ORDERS} }}
 [topics.{curve}]
 station = "/s"
 window = {{ kind = "bucket", every = "{BUCKET_MS}ms", close_after = "{close_after_s}s" }}
+
+[topics.{task}]
+station = "/s"
+profile = "exclusive_task"
+auto_offset_reset = "earliest"
+session_timeout_ms = {session_timeout_ms}
+heartbeat_interval_ms = {heartbeat_ms}
 "#,
         instance = instance_id.as_ref().map(|id| format!("instance_id = {id:?}")).unwrap_or_default(),
         dead = dead_letters(scenario),
@@ -127,13 +147,21 @@ window = {{ kind = "bucket", every = "{BUCKET_MS}ms", close_after = "{close_afte
         param = of(Role::Param),
         orders = of(Role::Orders),
         curve = of(Role::Curve),
+        task = of(Role::Task),
     );
-    let modules = [(LATEST, &[Role::Param, Role::Calendar, Role::Orders][..]), (BUCKETS, &[Role::Curve][..])];
+    let modules = [
+        (LATEST, &[Role::Param, Role::Calendar, Role::Orders][..]),
+        (BUCKETS, &[Role::Curve][..]),
+        (TASKS, &[Role::Task][..]),
+    ];
     for (module, roles) in modules {
         let requires: Vec<String> = roles.iter().map(|role| format!("{:?}", of(*role))).collect();
         let (requires, output) = (requires.join(", "), results(scenario, module));
         writeln!(text, "\n[modules.{module}]\nenabled = true\nrequires = [{requires}]\noutput_topic = {output:?}")
             .expect("memory");
     }
+    // Stands behind the table of the module that it belongs to, the last one.
+    writeln!(text, "trigger = {{ each = true, on = [{:?}] }}\nconcurrency = 1\nmax_pending = 1", of(Role::Task))
+        .expect("memory");
     text
 }

@@ -19,10 +19,12 @@ pub enum Role {
     Orders,
     /// Grouped by time; each group is handed over once.
     Curve,
+    /// Each is worked on by itself, in order.
+    Task,
 }
 
 impl Role {
-    pub const ALL: [Self; 4] = [Self::Param, Self::Calendar, Self::Orders, Self::Curve];
+    pub const ALL: [Self; 5] = [Self::Param, Self::Calendar, Self::Orders, Self::Curve, Self::Task];
 
     /// The topic's name after that of its scenario.
     pub fn short(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Role {
             Self::Calendar => "calendar",
             Self::Orders => "orders",
             Self::Curve => "curve",
+            Self::Task => "task",
         }
     }
 }

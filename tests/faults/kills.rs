@@ -6,6 +6,29 @@ use crate::checker::Rules;
 use crate::config::Knobs;
 use crate::scenario::{Scenario, broker};
 use crate::seed::rounds;
+use crate::service::Signal;
+
+/// Where the service may be killed, and how many passings there are to choose from before it dies.
+const POINTS: [(&str, u64); 15] = [
+    ("after_poll", 20),
+    ("assign_callback", 4),
+    ("before_flush", 10),
+    ("after_flush", 10),
+    ("before_group_commit", 10),
+    ("store_open", 1),
+    ("restoring", 1),
+    ("store_before_commit", 10),
+    ("store_after_commit", 10),
+    ("store_before_raise", 1),
+    ("store_after_raise", 1),
+    ("before_module", 50),
+    ("after_module", 50),
+    ("result_acknowledged", 50),
+    ("letter_acknowledged", 3),
+];
+
+/// Those that are passed only by a service that was asked to end.
+const LAST_POINTS: [(&str, u64); 2] = [("during_drain", 1), ("revoke_callback", 4)];
 
 /// A killed member that is static gets its partitions back without waiting for the end of its session.
 fn static_member() -> Knobs {
@@ -70,5 +93,37 @@ fn matrix_01_no_result_goes_back_behind_one_that_was_published_before_a_kill() {
         service.kill();
     }
     let service = scenario.start();
+    scenario.finish(service, &load.stop(), &Rules::default());
+}
+
+#[test]
+fn matrix_01_killed_at_every_named_point() {
+    let broker = require_broker!(broker());
+    let mut scenario = Scenario::begin(broker, "kill-points", static_member());
+    let load = scenario.workload().in_background();
+    let first = scenario.start();
+    scenario.until_more_results(scenario.results());
+    first.kill();
+    let mut points: Vec<(&str, u64)> = POINTS.iter().chain(&LAST_POINTS).copied().collect();
+    for _ in 0..rounds(1) {
+        // Each start makes good what the death before it left, on its way to a death of its own.
+        for left in (1..points.len() as u64).rev() {
+            let other = usize::try_from(scenario.chance.within(0..left + 1)).expect("a short list");
+            points.swap(usize::try_from(left).expect("a short list"), other);
+        }
+        for (point, most) in &points {
+            let nth = scenario.chance.within(1..most + 1);
+            eprintln!("kill-points: {point}:{nth}");
+            let before = scenario.results();
+            let service = scenario.start_armed(point, nth);
+            if LAST_POINTS.iter().any(|(last, _)| last == point) {
+                scenario.until_more_results(before);
+                service.signal(Signal::TERM);
+            }
+            service.until_dead_at(point);
+        }
+    }
+    let service = scenario.start();
+    scenario.until_more_results(scenario.results());
     scenario.finish(service, &load.stop(), &Rules::default());
 }

@@ -18,6 +18,7 @@ mod poison;
 mod scenario;
 mod seed;
 mod service;
+mod state;
 mod stops;
 mod topics;
 mod watch;

@@ -6,6 +6,7 @@ use quorate_testkit::{Direction, require_broker};
 
 use crate::checker::Rules;
 use crate::config::Knobs;
+use crate::history::Role;
 use crate::scenario::{Scenario, broker};
 use crate::seed::rounds;
 
@@ -28,10 +29,10 @@ fn matrix_07_a_slow_network() {
     for _ in 0..rounds(3) {
         scenario.until_more_results(scenario.results() + 20);
     }
-    service.until_logged("topic started", 4);
+    service.until_logged("topic started", Role::ALL.len());
     let workload = load.stop();
     scenario.until_settled();
-    assert_eq!(service.log().matches("topic started").count(), 4, "nobody was thrown out of a group");
+    assert_eq!(service.log().matches("topic started").count(), Role::ALL.len(), "nobody was thrown out of a group");
     proxy.heal();
     scenario.finish(service, &workload, &may_be_late());
 }

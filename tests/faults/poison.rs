@@ -52,7 +52,7 @@ fn matrix_20_and_21_poison_among_good_records() {
         let load = workload.in_background();
         scenario.until_more_results(scenario.results());
         workload = load.stop();
-        for role in [Role::Param, Role::Orders, Role::Curve] {
+        for role in [Role::Param, Role::Orders, Role::Curve, Role::Task] {
             corpus().into_iter().for_each(|payload| workload.send_raw(role, payload));
         }
         std::thread::sleep(scenario.chance.millis(0..300));

@@ -2,28 +2,34 @@
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quorate_testkit::{Broker, BrokerOptions, Offsets, Unavailable, within};
 use tempfile::TempDir;
 
-use crate::checker::{Rules, check};
-use crate::config::{self, BUCKETS, Knobs, LATEST};
+use crate::checker::{Rules, check, is_handed_over};
+use crate::config::{self, Knobs, LATEST, MODULES, STATE};
 use crate::history::{History, Role};
 use crate::model;
 use crate::observer;
 use crate::seed::{Chance, seed};
-use crate::service::{PATIENCE, Service};
+use crate::service::{PATIENCE, Service, quorate, quorate_armed, quorate_deaf_to_limits};
 use crate::watch::Watch;
 use crate::workload::{STATIONS, Workload};
 
 /// Partitions of the workload's topics.
-const PARTITIONS: [(Role, i32); 4] = [(Role::Param, 2), (Role::Calendar, 1), (Role::Orders, 3), (Role::Curve, 2)];
+const PARTITIONS: [(Role, i32); 5] =
+    [(Role::Param, 2), (Role::Calendar, 1), (Role::Orders, 3), (Role::Curve, 2), (Role::Task, 2)];
 
 /// The most memory that the service may hold; far above what so few stations need.
 const MEMORY_KIB: u64 = 600 * 1024;
+
+/// What handing over may take beyond the time that buckets wait, and the pause between two looks.
+const LEISURE: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What ending costs beyond waiting for others.
 pub const SLACK: Duration = Duration::from_secs(3);
@@ -39,10 +45,27 @@ pub fn broker() -> Result<&'static Broker, &'static Unavailable> {
     BROKER.get_or_init(|| Broker::start(options().proxied(3))).as_ref()
 }
 
-/// The broker of scenarios that kill or freeze it, for one at a time.
-pub fn broken_broker() -> Result<MutexGuard<'static, Broker>, &'static Unavailable> {
-    static BROKER: OnceLock<Result<Mutex<Broker>, Unavailable>> = OnceLock::new();
-    let broker = BROKER.get_or_init(|| Broker::start(options()).map(Mutex::new));
+/// A broker that is not left in peace, for one scenario at a time.
+type Disturbed = OnceLock<Result<Mutex<Broker>, Unavailable>>;
+
+/// The broker of scenarios that kill it.
+pub fn killed_broker() -> Result<MutexGuard<'static, Broker>, &'static Unavailable> {
+    static BROKER: Disturbed = OnceLock::new();
+    disturbed(&BROKER, options)
+}
+
+/// The broker of scenarios that freeze it. Its own session with the controller outlasts them: what is thawed is the
+/// same broker, and not one that was given up meanwhile and may have to register anew.
+pub fn frozen_broker() -> Result<MutexGuard<'static, Broker>, &'static Unavailable> {
+    static BROKER: Disturbed = OnceLock::new();
+    disturbed(&BROKER, || options().property("broker.session.timeout.ms", "60000"))
+}
+
+fn disturbed(
+    broker: &'static Disturbed,
+    options: fn() -> BrokerOptions,
+) -> Result<MutexGuard<'static, Broker>, &'static Unavailable> {
+    let broker = broker.get_or_init(|| Broker::start(options()).map(Mutex::new));
     let broker = broker.as_ref().map(|broker| broker.lock().unwrap_or_else(PoisonError::into_inner))?;
     // A scenario that failed may have left it frozen or dead.
     match broker.pid() {
@@ -72,8 +95,8 @@ impl<'b> Scenario<'b> {
         for (role, partitions) in PARTITIONS {
             broker.create_topic(&config::topic(name, role), partitions, &[]);
         }
-        for topic in [config::results(name, LATEST), config::results(name, BUCKETS), config::dead_letters(name)] {
-            broker.create_topic(&topic, 1, &[]);
+        for topic in MODULES.map(|module| config::results(name, module)).iter().chain([&config::dead_letters(name)]) {
+            broker.create_topic(topic, 1, &[]);
         }
         let pid = Arc::new(AtomicU32::new(0));
         let watch = Watch::start(broker, name, &pid);
@@ -106,6 +129,21 @@ impl<'b> Scenario<'b> {
         self.start_in(self.dir.path())
     }
 
+    /// Starts the service so that it dies when it passes a place of this name for the `nth` time.
+    pub fn start_armed(&self, point: &str, nth: u64) -> Service {
+        self.start_by(&mut quorate_armed(point, nth), self.dir.path())
+    }
+
+    /// Starts it so that no file it writes may grow beyond what [`Service::limit_files`] says.
+    pub fn start_limitable(&self) -> Service {
+        self.start_by(&mut quorate_deaf_to_limits(), self.dir.path())
+    }
+
+    /// The folder of its state.
+    pub fn state(&self) -> PathBuf {
+        self.dir.path().join(STATE)
+    }
+
     /// Starts another one beside it with the same configuration, as on another host: nothing on disk is shared.
     pub fn start_elsewhere(&self) -> Service {
         let elsewhere = self.dir.path().join("elsewhere");
@@ -114,8 +152,12 @@ impl<'b> Scenario<'b> {
     }
 
     fn start_in(&self, dir: &Path) -> Service {
+        self.start_by(&mut quorate(&[]), dir)
+    }
+
+    fn start_by(&self, command: &mut Command, dir: &Path) -> Service {
         let nth = self.starts.replace(self.starts.get() + 1);
-        Service::start(&self.config(), dir, self.dir.path().join(format!("log-{nth}")), &self.pid)
+        Service::start(command, &self.config(), dir, self.dir.path().join(format!("log-{nth}")), &self.pid)
     }
 
     fn config(&self) -> PathBuf {
@@ -163,11 +205,32 @@ impl<'b> Scenario<'b> {
         Duration::from_secs(self.knobs.drain_timeout_s) + SLACK
     }
 
-    /// Lets the service settle everything, ends it in order, and judges the whole.
+    /// Lets the service settle everything and hand over what waits for its time, ends it in order, and judges the whole.
     pub fn finish(self, service: Service, workload: &Workload, rules: &Rules) {
         self.until_settled();
+        self.until_handed_over(workload, rules);
         assert_eq!(service.terminate(self.drain_bound()), 0, "nothing was due");
         self.judge(workload, rules);
+    }
+
+    /// Positions may pass what is kept, such as buckets that are open: waits until all of that has come out. What has not
+    /// in good time is for the judgement.
+    fn until_handed_over(&self, workload: &Workload, rules: &Rules) {
+        let deadline = Instant::now() + Duration::from_secs(self.knobs.close_after_s) + LEISURE;
+        let mut history = History { produced: workload.produced(), ..History::default() };
+        loop {
+            self.add_published(&mut history);
+            if is_handed_over(&history, rules) || Instant::now() > deadline {
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn add_published(&self, history: &mut History) {
+        let of = |module| observer::results(self.broker, &config::results(self.name, module));
+        history.published = MODULES.into_iter().flat_map(of).collect();
+        history.letters = observer::letters(self.broker, &config::dead_letters(self.name));
     }
 
     fn judge(self, workload: &Workload, rules: &Rules) {
@@ -176,10 +239,7 @@ impl<'b> Scenario<'b> {
         let model = model::fold(&produced, &self.config(), self.dir.path());
         assert_eq!(model.len() as u64, STATIONS, "every station is complete in the model");
         let mut history = History { produced, ..History::default() };
-        for module in [LATEST, BUCKETS] {
-            history.published.extend(observer::results(broker, &config::results(name, module)));
-        }
-        history.letters = observer::letters(broker, &config::dead_letters(name));
+        self.add_published(&mut history);
         for role in Role::ALL {
             let (topic, committed) = (self.topic(role), self.committed(role));
             for (partition, end) in broker.end_offsets(&topic) {

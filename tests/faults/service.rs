@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use quorate_testkit::within;
 pub use rustix::process::Signal;
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, kill_process, prlimit};
 
 /// The program under test.
 const QUORATE: &str = env!("CARGO_BIN_EXE_quorate");
@@ -25,6 +25,20 @@ pub fn quorate(arguments: &[&str]) -> Command {
     command
 }
 
+/// The same, dying when it passes a place of this name for the `nth` time.
+pub fn quorate_armed(point: &str, nth: u64) -> Command {
+    let mut command = quorate(&[]);
+    command.env("QUORATE_KILL_POINT", format!("{point}:{nth}"));
+    command
+}
+
+/// The same, taking a limit of its files for an error and not for a reason to die.
+pub fn quorate_deaf_to_limits() -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", QUORATE]).env_clear().stdin(Stdio::null());
+    command
+}
+
 /// A running `quorate run`. Killed when it is dropped.
 pub struct Service {
     child: Child,
@@ -33,9 +47,10 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts the service in a working directory; `watched` is told its id while it runs.
-    pub fn start(config: &Path, dir: &Path, log: PathBuf, watched: &Arc<AtomicU32>) -> Self {
-        let child = quorate(&["run", "-c"])
+    /// Starts the service by a command line in a working directory; `watched` is told its id while it runs.
+    pub fn start(command: &mut Command, config: &Path, dir: &Path, log: PathBuf, watched: &Arc<AtomicU32>) -> Self {
+        let child = command
+            .args(["run", "-c"])
             .arg(config)
             .current_dir(dir)
             .stdout(Stdio::null())
@@ -86,6 +101,25 @@ impl Service {
         self.signal(Signal::KILL);
         let status = within(PATIENCE, "the end of a killed process", || self.ended());
         assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "it had ended before, {status}:\n{}", self.log());
+    }
+
+    /// Waits until it has died by its own hand at this place.
+    pub fn until_dead_at(mut self, point: &str) {
+        let status = within(PATIENCE, &format!("the end at {point}"), || self.ended());
+        assert_eq!(status.signal(), Some(Signal::ABORT.as_raw()), "{point}: {status}:\n{}", self.log());
+        assert!(self.log().contains(&format!("point=\"{point}\"")), "it died elsewhere:\n{}", self.log());
+    }
+
+    /// Waits until it ends by itself, and returns its exit code.
+    pub fn until_ended(mut self) -> i32 {
+        let status = within(PATIENCE, "the end of the process", || self.ended());
+        status.code().unwrap_or_else(|| panic!("ended by {status}:\n{}", self.log()))
+    }
+
+    /// From here on nothing can be written beyond so many bytes of a file, as on a disk that is full.
+    pub fn limit_files(&self, bytes: u64) {
+        let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit).expect("our own child takes limits");
     }
 
     /// Asks it to end, and returns its exit code, which must come within `bound`.

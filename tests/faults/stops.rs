@@ -5,7 +5,7 @@ use quorate_testkit::require_broker;
 use crate::checker::Rules;
 use crate::config::Knobs;
 use crate::history::Role;
-use crate::scenario::{Scenario, broken_broker, broker};
+use crate::scenario::{Scenario, broker, frozen_broker};
 use crate::seed::rounds;
 use crate::service::Signal;
 
@@ -27,9 +27,8 @@ fn matrix_02_sigterm_at_random_moments_under_load() {
 
 #[test]
 fn matrix_03_sigterm_with_a_frozen_broker_ends_within_the_drain_timeout() {
-    let broker = &*require_broker!(broken_broker());
-    // No bucket waits in vain while the service is down and its old members hold the groups.
-    let knobs = Knobs { drain_timeout_s: 4, close_after_s: 25, ..Knobs::default() };
+    let broker = &*require_broker!(frozen_broker());
+    let knobs = Knobs { drain_timeout_s: 4, ..Knobs::default() };
     let mut scenario = Scenario::begin(broker, "term-frozen", knobs);
     let mut workload = scenario.workload();
     for _ in 0..rounds(2) {

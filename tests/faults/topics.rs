@@ -73,9 +73,7 @@ fn matrix_27_partitions_added_under_load() {
 #[test]
 fn matrix_28_retention_passes_the_committed_offset_while_the_service_is_down() {
     let broker = require_broker!(broker());
-    // No bucket waits in vain while the service is down.
-    let knobs = Knobs { close_after_s: 25, ..Knobs::default() };
-    let scenario = Scenario::begin(broker, "retention", knobs);
+    let scenario = Scenario::begin(broker, "retention", Knobs::default());
     let workload = scenario.prepared(Workload::new(broker, scenario.name).bad_once_in(None).in_order());
     let service = scenario.start();
     let load = workload.in_background();

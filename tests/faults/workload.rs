@@ -127,7 +127,8 @@ impl Workload {
             let role = match self.chance.within(0..100) {
                 0 => Role::Calendar,
                 1..=9 => Role::Param,
-                10..=54 => Role::Orders,
+                10..=53 => Role::Orders,
+                54 => Role::Task,
                 _ => Role::Curve,
             };
             let station = self.chance.within(0..STATIONS);

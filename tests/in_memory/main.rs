@@ -4,6 +4,7 @@
 mod assembly;
 mod failures;
 mod fairness;
+mod kept;
 mod loading;
 mod once;
 mod settlement;

@@ -33,7 +33,7 @@ fn dispatch() -> Arc<Scripted> {
 /// A life that begins where the store says, without anything to read.
 async fn begin(store: &MemoryStore, module: &Arc<Scripted>) -> World {
     let modules: Vec<Arc<dyn Module>> = vec![Arc::clone(module) as _];
-    let mut world = World::kept(CONFIG, modules, store);
+    let mut world = World::keeping(CONFIG, modules, store);
     let next = store.positions().first().map_or(0, |position| position.next.0);
     world.assign("TASK", 0, next, next, next).await;
     world

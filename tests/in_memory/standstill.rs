@@ -81,7 +81,7 @@ async fn row_0_02_other_partitions_of_the_topic_stand_before_their_first_record_
 async fn row_0_02_the_next_life_reads_the_record_again_and_goes_on_once_it_may_be_a_dead_letter() {
     let store = MemoryStore::default();
     let scripted = modules();
-    let mut world = World::kept(CONFIG, all(&scripted), &store);
+    let mut world = World::keeping(CONFIG, all(&scripted), &store);
     world.assign_all().await;
     world.send("A", &[r#"{"s":"S1"}"#, "not JSON", r#"{"s":"S2"}"#]).await;
     world.pass(10_000).await;
@@ -92,7 +92,7 @@ async fn row_0_02_the_next_life_reads_the_record_again_and_goes_on_once_it_may_b
         [(CONFIG.to_owned(), vec![], 0), (CONFIG.replace("\"halt\"", "\"dead_letter\""), vec!["S2"], 1)]
     {
         let (store, scripted) = (store.reopened(), modules());
-        let mut world = World::kept(&config, all(&scripted), &store);
+        let mut world = World::keeping(&config, all(&scripted), &store);
         let next = store.positions().iter().find(|position| &*position.topic == "A").expect("flushed").next.0;
         assert_eq!(next, 1);
         world.assign("B", 0, 0, 0, 0).await;

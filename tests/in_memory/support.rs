@@ -51,15 +51,15 @@ impl World {
 
     /// The same, with each module's settings changed as `adjust` says.
     pub fn with(config: &str, modules: Vec<Arc<dyn Module>>, adjust: impl Fn(&str, &mut RunSettings)) -> Self {
-        Self::begin(config, modules, adjust, None)
+        Self::build(config, modules, adjust, None)
     }
 
-    /// The same as [`World::new`], with what `store` holds, and kept there.
-    pub fn kept(config: &str, modules: Vec<Arc<dyn Module>>, store: &MemoryStore) -> Self {
-        Self::begin(config, modules, |_, _| {}, Some(store))
+    /// One that begins with what a store holds, and keeps its state there.
+    pub fn keeping(config: &str, modules: Vec<Arc<dyn Module>>, store: &MemoryStore) -> Self {
+        Self::build(config, modules, |_, _| {}, Some(store))
     }
 
-    fn begin(
+    fn build(
         config: &str,
         modules: Vec<Arc<dyn Module>>,
         adjust: impl Fn(&str, &mut RunSettings),
@@ -102,7 +102,7 @@ impl World {
             let standings = Arc::new(Standings::default());
             standings.flushed(store.positions());
             standings.raised(store.ceilings());
-            pipeline.keep(Kept { store: Arc::new(store.clone()), standings, ahead: 1_000 });
+            pipeline.keep(Kept { store: Arc::new(store.clone()), standings, ahead: 1000 });
         }
         let publisher = Arc::new(MemoryPublisher::default());
         let consumers = Arc::new(MemoryConsumers::default());

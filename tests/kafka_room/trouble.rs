@@ -117,7 +117,8 @@ async fn row_0_40_brokers_that_are_away_keep_nobody_busy_and_are_found_again() {
     assert!(used <= 25, "{used} ticks of 10 ms in {away:?}: more than a twentieth of a core");
     broker.set_reachable(true).expect("brokers come back");
     produce(broker.servers(), "T", 0, ["y".to_owned()]);
-    assert_eq!(room.batches(0, 1).await[0].rows()[0].offset.0, 1);
+    // The group may have given us up meanwhile; then the record that was never settled comes first once more.
+    while room.batches(0, 1).await.iter().flat_map(|batch| batch.rows()).all(|row| row.offset.0 < 1) {}
     assert_eq!(room.consumers.health().snapshot()[0].rebuilds, 0);
     room.consumers.close(PATIENCE).await;
 }

@@ -108,6 +108,8 @@ impl<'b> Place<'b> {
         config.set("kafka", "startup_timeout", text("30s"));
         config.set("kafka.consumer", "group_id", text(self.name));
         config.set("kafka.consumer", "multi_consumer_mode", "true");
+        // Here the groups' positions are to be the truth; tests/faults has the store.
+        config.set("state", "mode", text("memory"));
         config.set("kafka.consumer", "auto_offset_reset", text("earliest"));
         config.set("kafka.consumer", "fetch_max_wait_ms", "50");
         config.set("kafka.properties", "\"topic.metadata.refresh.interval.ms\"", "1000");

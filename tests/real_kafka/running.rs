@@ -44,9 +44,9 @@ impl Running {
         let modules: Vec<Arc<dyn Module>> = modules.iter().map(|module| Arc::clone(module) as _).collect();
         let service = runtime.block_on(Service::start(settings, &modules))?;
         let broken = Arc::new(AtomicBool::new(false));
-        let (failed, noted) = (service.failed(), Arc::clone(&broken));
+        let (doomed, noted) = (service.doomed(), Arc::clone(&broken));
         runtime.spawn(async move {
-            failed.notified().await;
+            doomed.await;
             noted.store(true, Ordering::Release);
         });
         Ok(Self { service: Some(service), runtime: Some(runtime), broken })

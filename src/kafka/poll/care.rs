@@ -114,7 +114,7 @@ impl Poller<'_> {
     /// Asks whether a topic without partitions exists at all; false when not. The new group protocol says nothing of missing
     /// topics.
     fn probe(&mut self, slot: Slot) -> bool {
-        match lookup::partition_count(self.consumer, &self.context.topics[slot].name) {
+        match lookup::partition_count(self.context, self.consumer, &self.context.topics[slot].name) {
             Err(trouble) => {
                 self.fail(slot, trouble);
                 false

@@ -21,6 +21,7 @@ use super::counts::Counts;
 use super::durable::StoredLetter;
 use super::gauges::{Gauges, Unsettled};
 use super::ports::{PublishError, Publisher};
+use crate::fault::kill_point;
 pub(super) use letter::DeadLetter;
 use letter::Form;
 pub(super) use outbox::Outbox;
@@ -205,6 +206,7 @@ impl DeadLetterWriter {
     }
 
     fn sent(&mut self, Letter { id, letter, reply }: Letter) {
+        kill_point("letter_acknowledged");
         if let Some(origin) = letter.origin {
             self.gauge(origin.topic, 1, letter.cost(), false);
             if let Some(open) = self.open.get_mut(&origin) {

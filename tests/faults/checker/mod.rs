@@ -5,6 +5,7 @@ mod buckets;
 mod letters;
 mod offsets;
 mod states;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,8 @@ pub struct Rules {
     pub late: bool,
     /// Topics that were deleted and created again: offsets begin anew, and a hash tells the two apart.
     pub recreated: BTreeSet<String>,
+    /// Somebody else commits for the groups: their offsets may go back to where the service stands.
+    pub foreign: bool,
 }
 
 /// A promise that was broken.
@@ -45,6 +48,12 @@ pub enum Breach {
     RepeatDiffers { station: String, from: i64 },
     /// A reading is neither in a bucket nor a dead letter.
     ReadingLost { station: String, from: i64, number: u64 },
+    /// A task has no result of its own.
+    NoTask { origin: String },
+    /// A result for a task that nobody sent, or of another one than it says.
+    TaskDiffers { station: String, trigger: Option<String> },
+    /// A station's task was worked on first after one that came later.
+    TaskOutOfOrder { station: String, trigger: String },
     /// An unreadable record has no dead letter.
     NoLetter { origin: String },
     /// A dead letter for something that could be read.
@@ -59,6 +68,11 @@ pub enum Breach {
     Lag { place: Place, committed: i64, end: i64 },
 }
 
+/// Whether everything that is handed over one by one has been.
+pub fn is_handed_over(history: &History, rules: &Rules) -> bool {
+    buckets::handed_over(history, rules).is_empty() && tasks::worked_on(history).is_empty()
+}
+
 /// Everything that was broken.
 pub fn check(history: &History, model: &Model, rules: &Rules) -> Vec<Breach> {
     let mut breaches = states::last_results(history, model, rules);
@@ -67,6 +81,8 @@ pub fn check(history: &History, model: &Model, rules: &Rules) -> Vec<Breach> {
     breaches.extend(states::hashes(history));
     breaches.extend(buckets::handed_over(history, rules));
     breaches.extend(buckets::repeats(history, rules));
+    breaches.extend(tasks::worked_on(history));
+    breaches.extend(tasks::order(history));
     breaches.extend(letters::of_bad_records(history, rules));
     breaches.extend(offsets::watched(history, rules));
     breaches.extend(offsets::settled(history));

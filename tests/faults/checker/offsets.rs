@@ -13,7 +13,8 @@ pub fn watched(history: &History, rules: &Rules) -> Vec<Breach> {
         if rules.recreated.contains(topic) {
             continue;
         }
-        breaches.extend(seen.back.iter().map(|&(partition, before, after)| Breach::OffsetBack {
+        let back = seen.back.iter().filter(|_| !rules.foreign);
+        breaches.extend(back.map(|&(partition, before, after)| Breach::OffsetBack {
             topic: topic.clone(),
             partition,
             before,

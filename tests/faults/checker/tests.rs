@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::config::{BUCKET_MS, BUCKETS, LATEST};
+use crate::config::{BUCKET_MS, BUCKETS, LATEST, TASKS};
 use crate::history::{Letter, Produced, Published, Role, Seen};
 use crate::model::Last;
 
@@ -50,12 +50,23 @@ fn bucket(numbers: &[u64]) -> Published {
     }
 }
 
+fn task(offset: i64, number: u64) -> Published {
+    Published {
+        module: TASKS.to_owned(),
+        station: "S".to_owned(),
+        hash: format!("t{number}"),
+        trigger: Some(format!("task/0/{offset}/0")),
+        output: json!({ "value": { "s": "S", "n": number } }),
+        lineage: vec![source(Role::Task, offset, offset)],
+    }
+}
+
 fn letter(origin: &str, reason: &str) -> Letter {
     Letter { origin: Some(origin.to_owned()), reason: reason.to_owned() }
 }
 
-/// Two parameters with an unreadable record between them, and a bucket of two readings. The second result and the
-/// bucket were published twice, as after a crash.
+/// Two parameters with an unreadable record between them, a bucket of two readings, and two tasks. The second result,
+/// the bucket and the first task were published twice, as after a crash.
 fn sound() -> (History, Model) {
     let history = History {
         produced: vec![
@@ -64,8 +75,19 @@ fn sound() -> (History, Model) {
             produced(Role::Param, 2, 3, Some(2)),
             produced(Role::Curve, 0, FROM, Some(3)),
             produced(Role::Curve, 1, FROM + BUCKET_MS - 1, Some(4)),
+            produced(Role::Task, 0, 5, Some(5)),
+            produced(Role::Task, 1, 6, Some(6)),
         ],
-        published: vec![state(1, 0), state(2, 2), state(2, 2), bucket(&[3, 4]), bucket(&[3, 4])],
+        published: vec![
+            state(1, 0),
+            state(2, 2),
+            state(2, 2),
+            bucket(&[3, 4]),
+            bucket(&[3, 4]),
+            task(0, 5),
+            task(0, 5),
+            task(1, 6),
+        ],
         letters: vec![letter("param/0/1", "not_json"), letter("param/0/1", "not_json")],
         seen: [("param".to_owned(), Seen { looks: 1, ..Seen::default() })].into(),
         settled: [(("param".to_owned(), 0), (3, 3))].into(),
@@ -174,6 +196,26 @@ fn a_bucket_handed_over_again_as_another_one_is_noticed() {
 }
 
 #[test]
+fn a_task_that_was_lost_or_is_another_one_or_came_too_early_is_noticed() {
+    let tasks = |tasks: Vec<Published>| {
+        strictly(move |history, _| {
+            history.published.retain(|result| result.module != TASKS);
+            history.published.extend(tasks);
+        })
+    };
+    let none = |offset: i64| Breach::NoTask { origin: format!("task/0/{offset}/0") };
+    assert_eq!(tasks(vec![task(0, 5)]), [none(1)]);
+    let differs = |trigger: Option<String>| Breach::TaskDiffers { station: station(), trigger };
+    let second = || Some("task/0/1/0".to_owned());
+    assert_eq!(tasks(vec![task(0, 5), task(1, 9)]), [differs(second()), none(1)]);
+    let nameless = Published { trigger: None, ..task(1, 6) };
+    assert_eq!(tasks(vec![task(0, 5), nameless]), [differs(None), none(1)]);
+    let early = Breach::TaskOutOfOrder { station: station(), trigger: "task/0/0/0".to_owned() };
+    assert_eq!(tasks(vec![task(1, 6), task(0, 5)]), [early]);
+    assert_eq!(tasks(vec![task(0, 5), task(1, 6), task(0, 5), task(1, 6)]), [], "a repeat is no second beginning");
+}
+
+#[test]
 fn a_late_reading_is_excused_by_its_letter_and_only_where_lateness_is() {
     let late = |history: &mut History, _: &mut Model| {
         history.published.retain(|result| result.module != BUCKETS);
@@ -207,6 +249,9 @@ fn offsets_that_go_back_or_beyond_or_stay_behind_are_noticed() {
     assert_eq!(seen(|seen| seen.looks = 0), [Breach::NeverSeen { topic: topic() }]);
     let back = Breach::OffsetBack { topic: topic(), partition: 0, before: 3, after: 1 };
     assert_eq!(seen(|seen| seen.back.push((0, 3, 1))), [back]);
+    let foreign = Rules { foreign: true, ..Rules::default() };
+    let excused = found(&foreign, |history, _| history.seen.values_mut().for_each(|seen| seen.back.push((0, 3, 1))));
+    assert_eq!(excused, []);
     let beyond = Breach::OffsetBeyond { topic: topic(), partition: 0, committed: 4, end: 3 };
     assert_eq!(seen(|seen| seen.beyond.push((0, 4, 3))), [beyond]);
     let lag = strictly(|history, _| history.settled.values_mut().for_each(|(committed, _)| *committed = 2));
