@@ -1,5 +1,7 @@
 //! The store on disk under processes that die, disks that are full, and two who want the same directory.
 
+#![allow(clippy::disallowed_methods, reason = "tests spawn, wait and read the clock as they need")]
+
 #[path = "state/child.rs"]
 mod child;
 #[path = "state/content.rs"]

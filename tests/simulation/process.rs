@@ -107,9 +107,10 @@ impl Process {
         disk::begin(scene, &mut pipeline);
         let (handle, lanes) = (pipeline.handle(), pipeline.lanes());
         let mut stages = JoinSet::new();
-        let (loaded, whole) = (handle.clone(), scene.clone());
+        let (mut loaded, whole) = (handle.loaded(), scene.clone());
         stages.spawn(async move {
-            loaded.loaded().await;
+            let all = |topics: &Vec<bool>| !topics.is_empty() && topics.iter().all(|topic| *topic);
+            drop(loaded.wait_for(all).await);
             whole.lock().disk.iter_mut().for_each(|disk| disk.read = true);
             std::future::pending().await
         });
