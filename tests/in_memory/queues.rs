@@ -110,7 +110,7 @@ async fn after_a_failed_flush_nothing_more_is_taken_in_committed_or_written() {
     world.pass(3_000).await;
     assert_eq!(module.seen().len(), 1);
     let committed = world.committed("TASK");
-    store.fail_flush(store.flushes() + 1);
+    store.fail_flush(1);
     world.send("TASK", &[&task(2, 1)]).await;
     world.pass(5_000).await;
     assert!(world.handle.is_broken());
