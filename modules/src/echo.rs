@@ -35,10 +35,7 @@ impl Module for Echo {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use quorate_core::contract::ReadingOrigin;
-    use quorate_core::ident::{Millis, Offset};
+    use quorate_core::ident::Millis;
 
     use super::*;
     use crate::testing::{InputBuilder, call, reading};
@@ -46,11 +43,9 @@ mod tests {
     #[test]
     fn gives_back_the_reading_that_was_handed_over_and_where_it_came_from() {
         let tasks = InputBuilder::new("echo").topic("PARAM", Millis(5), reading(r#"{"gunNum":2}"#));
-        let mut input = tasks.topic("TASK", Millis(6), reading(r#"{"task_uuid":"u"}"#)).build();
-        let topic = Arc::from("TASK");
-        input.reading = Some(ReadingOrigin { topic, incarnation: 0, partition: 1, offset: Offset(7), element: 0 });
-        let output = call(&Echo, &input).expect("accepted");
-        assert_eq!(output[0].as_json(), r#"{"reading":"TASK/1/7/0","value":{"task_uuid":"u"}}"#);
+        let tasks = tasks.topic("TASK", Millis(6), reading(r#"{"task_uuid":"u"}"#));
+        let output = call(&Echo, &tasks.handing_over("TASK", 7).build()).expect("accepted");
+        assert_eq!(output[0].as_json(), r#"{"reading":"TASK/0/7/0","value":{"task_uuid":"u"}}"#);
         assert_eq!(output.len(), 1);
     }
 

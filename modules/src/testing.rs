@@ -7,10 +7,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use quorate_core::contract::{
-    Bucket, Column, Grid, InputHash, Module, ModuleError, ModuleInput, Output, Quality, Reading, Status, TopicInput,
-    Value,
+    Bucket, Column, Grid, InputHash, Module, ModuleError, ModuleInput, Output, Quality, Reading, ReadingOrigin, Status,
+    TopicInput, Value,
 };
-use quorate_core::ident::{Millis, Station};
+use quorate_core::ident::{Millis, Offset, Station};
 
 /// Builds an input. Topics stand in the order in which they are added; each name is to be added once.
 ///
@@ -33,6 +33,7 @@ pub struct InputBuilder {
     module: Arc<str>,
     station: Station,
     inputs: Vec<TopicInput>,
+    handed: Option<ReadingOrigin>,
 }
 
 impl InputBuilder {
@@ -40,13 +41,23 @@ impl InputBuilder {
     #[must_use]
     pub fn new(module: &str) -> Self {
         let station = Station::from("1881540927845654529");
-        Self { at: Millis(1_762_300_800_000), module: module.into(), station, inputs: Vec::new() }
+        Self { at: Millis(1_762_300_800_000), module: module.into(), station, inputs: Vec::new(), handed: None }
     }
 
     /// When the input is assembled; ages count from here.
     #[must_use]
     pub fn at(mut self, at: Millis) -> Self {
         self.at = at;
+        self
+    }
+
+    /// The call hands over the reading of `topic`, as one does with the trigger `each`: the record at this offset of
+    /// partition 0.
+    #[must_use]
+    pub fn handing_over(mut self, topic: &str, offset: i64) -> Self {
+        let topic = Arc::from(topic);
+        let origin = ReadingOrigin { topic, incarnation: 0, partition: 0, offset: Offset(offset), element: 0 };
+        self.handed = Some(origin);
         self
     }
 
@@ -116,7 +127,7 @@ impl InputBuilder {
             lineage: Vec::new(),
             input_hash: InputHash(0),
             bucket: None,
-            reading: None,
+            reading: self.handed,
         }
     }
 }

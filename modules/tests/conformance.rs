@@ -124,10 +124,19 @@ fn station_guidance(module: &str) -> Vec<ModuleInput> {
     vec![least.topic(ORDER, Millis(5), reading(ORDERS[0])).build(), whole.build()]
 }
 
+fn echo(module: &str) -> Vec<ModuleInput> {
+    let task = |n: i64| {
+        let task = format!(r#"{{"task_uuid":"{n}"}}"#);
+        InputBuilder::new(module).topic("TASK", Millis(n), reading(&task)).handing_over("TASK", n)
+    };
+    vec![task(0).build(), task(1).topic(PARAM, Millis(5), param()).build()]
+}
+
 #[test]
 fn every_module_conforms() {
     for module in quorate_modules::all() {
         let samples = match module.name() {
+            "echo" => echo,
             "load_prediction" => load_prediction,
             "operation_optimization" => operation_optimization,
             "station_guidance" => station_guidance,
