@@ -119,8 +119,11 @@ impl Settler {
         let changes = cuts.into_iter().map(|cut| cut.changes).collect();
         let (letters, settled_letters) = (letters.added, letters.settled);
         let flush = Flush { changes, positions: stored.clone(), letters, settled_letters };
-        kill_point("before_flush");
-        keeping.store.flush(flush).await?;
+        // A silent service writes nothing.
+        if last || !keeping.holds(&flush) {
+            kill_point("before_flush");
+            keeping.store.flush(flush).await?;
+        }
         kill_point("after_flush");
         if last {
             keeping.store.raise(lowered(&keeping.plan, positions)).await?;
@@ -150,6 +153,18 @@ impl Settler {
 }
 
 impl Keeping {
+    /// Whether the store holds all of this already.
+    fn holds(&self, flush: &Flush) -> bool {
+        let stands = |position: &StoredPosition| {
+            let standing = self.standings.of(&position.topic, position.partition);
+            standing.is_some_and(|standing| standing.position == *position)
+        };
+        flush.letters.is_empty()
+            && flush.settled_letters.is_empty()
+            && flush.changes.iter().all(|changes| *changes == Changes::default())
+            && flush.positions.iter().all(stands)
+    }
+
     fn position(&self, cut: &Cut) -> StoredPosition {
         StoredPosition {
             topic: Arc::clone(&self.plan.topic(cut.topic).name),

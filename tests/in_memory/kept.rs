@@ -99,3 +99,17 @@ async fn a_drain_hands_over_what_waited_for_nothing_but_a_flush() {
     assert_eq!(world.publisher.of("MODULE-OUTPUT-SUM").len(), 1);
     world.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_service_writes_nothing() {
+    let (store, module) = (MemoryStore::default(), Scripted::new("m", |_| Reply::Echo));
+    let mut world = World::keeping(&config(LATEST), vec![module], &store);
+    world.assign("LOAD", 0, 0, 0, 0).await;
+    world.send("LOAD", &[r#"{"s":"S1"}"#]).await;
+    world.pass(5_000).await;
+    let written = store.flushes();
+    assert!(written > 0);
+    world.pass(60_000).await;
+    assert_eq!(store.flushes(), written);
+    world.stop().await;
+}
