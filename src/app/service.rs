@@ -93,6 +93,8 @@ pub struct Ended {
     pub undelivered: usize,
     /// Consumers that did not close in time.
     pub abandoned: Vec<Arc<str>>,
+    /// State could not be kept to the end.
+    pub state_failed: bool,
 }
 
 impl Service {
@@ -188,7 +190,8 @@ impl Service {
         self.consumers.stop_intake();
         let farewell = FAREWELL.min(self.drain_timeout / 2);
         let drained = self.pipeline.drain(self.drain_timeout - farewell).await;
-        if !drained {
+        let state_failed = self.pipeline.is_broken();
+        if !drained && !state_failed {
             let open = self.pipeline.tally();
             warn!(inputs = open.inputs, results = open.results, "runs are still due; they run at the next start");
         }
@@ -198,7 +201,7 @@ impl Service {
         self.publisher.close(Duration::ZERO).await;
         self.tasks.stop().await;
         info!(drained, undelivered, "stopped");
-        Ended { drained, undelivered, abandoned: report.abandoned }
+        Ended { drained, undelivered, abandoned: report.abandoned, state_failed }
     }
 }
 

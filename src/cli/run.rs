@@ -105,6 +105,7 @@ async fn serve(settings: Settings, registry: &Registry) -> Exit {
     };
     match (doomed, ended.drained) {
         (Some(exit), _) => exit,
+        (None, _) if ended.state_failed => Exit::State,
         (None, false) => Exit::StillDue,
         (None, true) => Exit::Success,
     }

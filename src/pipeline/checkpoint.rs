@@ -123,8 +123,8 @@ impl Settler {
         if last || !keeping.holds(&flush) {
             kill_point("before_flush");
             keeping.store.flush(flush).await?;
+            kill_point("after_flush");
         }
-        kill_point("after_flush");
         if last {
             keeping.store.raise(lowered(&keeping.plan, positions)).await?;
         }

@@ -113,3 +113,17 @@ async fn a_silent_service_writes_nothing() {
     assert_eq!(store.flushes(), written);
     world.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_whose_last_flush_fails_is_no_drain() {
+    let (store, module) = (MemoryStore::default(), Scripted::new("m", |_| Reply::Echo));
+    let mut world = World::keeping(&config(LATEST), vec![module], &store);
+    world.assign("LOAD", 0, 0, 0, 0).await;
+    world.pass(3_500).await;
+    world.send("LOAD", &[r#"{"s":"S1"}"#]).await;
+    world.pass(1).await;
+    store.fail_flush(1);
+    assert!(!world.handle.drain(Duration::from_secs(30)).await);
+    assert!(world.handle.is_broken());
+    world.stop().await;
+}
