@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quorate::state::MemoryStore;
 
-use crate::support::{Reply, Scripted, World};
+use crate::support::{Reply, Scripted, World, header};
 
 const KAFKA: &str = r#"
 [kafka]
@@ -125,5 +125,29 @@ async fn a_drain_whose_last_flush_fails_is_no_drain() {
     store.fail_flush(1);
     assert!(!world.handle.drain(Duration::from_secs(30)).await);
     assert!(world.handle.is_broken());
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_that_waited_when_the_process_died_is_written_by_the_next_one_and_then_forgotten() {
+    const LETTERS: &str = "test-dead-letters";
+    let (store, module) = (MemoryStore::default(), Scripted::new("m", |_| Reply::Echo));
+    let mut world = World::keeping(&config(LATEST), vec![module.clone()], &store);
+    world.assign("LOAD", 0, 0, 0, 0).await;
+    world.publisher.freeze(LETTERS);
+    world.send("LOAD", &["no JSON"]).await;
+    world.pass(3_000).await;
+    assert_eq!(world.committed("LOAD"), Some(1), "the letter is durable");
+    assert!(world.publisher.of(LETTERS).is_empty());
+    world.stop().await;
+    let store = store.reopened();
+    let mut world = World::keeping(&config(LATEST), vec![module], &store);
+    world.assign("LOAD", 0, 1, 1, 1).await;
+    world.pass(3_000).await;
+    let letters = world.publisher.of(LETTERS);
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].value.as_deref(), Some(&b"no JSON"[..]));
+    assert_eq!(header(&letters[0], "quorate-origin").as_deref(), Some("LOAD/0/0"));
+    assert_eq!(store.letters(), []);
     world.stop().await;
 }
