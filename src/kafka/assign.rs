@@ -2,6 +2,7 @@
 //! one commit that leaves with a revoke; where partitions begin is looked up afterwards, by the poll loop, and may be
 //! tried again without holding up the group.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -76,8 +77,20 @@ pub(super) fn revoked(context: &PollContext, consumer: &Client, partitions: &Top
         if !context.table().holds(slot) {
             context.health.enter(topic.id, TopicState::Connecting);
         }
+        if !context.is_closing() {
+            let part = part(context, slot);
+            context.table().tell_part(slot, part);
+        }
     }
     Ok(())
+}
+
+/// Whether a part of a topic is missing, when that has changed.
+pub(super) fn part(context: &PollContext, slot: Slot) -> Option<bool> {
+    let count = context.health.partition_count(context.topics[slot].id);
+    let mut table = context.table();
+    let (held, ownership) = table.ownership(slot, count);
+    ownership.part(held, clock::now(), context.timing.split_after)
 }
 
 fn commit_settled(context: &PollContext, consumer: &Client, gone: &[(Slot, Partition)]) {
@@ -134,6 +147,9 @@ pub(super) fn begin(
         .collect();
     commits::wanted(context, &announced);
     report(context, beginnings, &items);
+    // Behind the assignments: what was read elsewhere meanwhile has to be read first.
+    let begun: BTreeSet<Slot> = beginnings.iter().map(|at| at.slot).collect();
+    items.extend(begun.into_iter().filter_map(|slot| Some((slot, LaneItem::Split(part(context, slot)?)))));
     Ok(items)
 }
 

@@ -55,12 +55,16 @@ pub(super) struct Ownership {
     of: Option<usize>,
     asked: Option<Instant>,
     other: Option<Arc<str>>,
+    /// Whether modules were told that a part is missing.
+    partial: bool,
+    /// How many partitions were ours when all of them last were.
+    whole: usize,
 }
 
 impl Ownership {
     /// Nothing is known; doubts are held back as after a rebalance.
     pub(super) fn new(now: Instant) -> Self {
-        Self { settled_at: now, of: None, asked: None, other: None }
+        Self { settled_at: now, of: None, asked: None, other: None, partial: false, whole: 0 }
     }
 
     /// The group has been rebalanced: what is missing may still come.
@@ -73,13 +77,36 @@ impl Ownership {
         self.other.as_ref()
     }
 
+    /// Whether a part is missing, when that has changed: modules that need the topic wait from the first moment on,
+    /// because somebody else may read the part and publish what it leads to. A topic that grew misses nothing until the
+    /// new part had the time to come.
+    pub(super) fn part(&mut self, held: Held, now: Instant, patience: Duration) -> Option<bool> {
+        let of = held.of.filter(|of| *of > 0)?;
+        self.grow(of, now);
+        let is_young = now.saturating_duration_since(self.settled_at) < patience;
+        let is_partial = match held {
+            Held { reading, .. } if reading >= of => false,
+            Held { granted, .. } if granted < of => !(is_young && self.whole > 0 && granted >= self.whole),
+            // Ours, but not read yet; one that never will be is no reason to wait.
+            _ => self.partial && is_young,
+        };
+        if held.reading >= of {
+            self.whole = of;
+        }
+        (std::mem::replace(&mut self.partial, is_partial) != is_partial).then_some(is_partial)
+    }
+
+    /// A topic that grows has partitions that nobody was given yet.
+    fn grow(&mut self, of: usize, now: Instant) {
+        if self.of.replace(of).is_some_and(|before| before < of) {
+            self.settled_at = now;
+        }
+    }
+
     /// Looks at what is held; a part missing for `patience` is a reason to ask.
     pub(super) fn doubt(&mut self, held: Held, now: Instant, patience: Duration) -> Doubt {
         let Some(of) = held.of.filter(|of| *of > 0) else { return Doubt::None };
-        if self.of.replace(of).is_some_and(|before| before < of) {
-            // A topic that grows has partitions that nobody was given yet.
-            self.settled_at = now;
-        }
+        self.grow(of, now);
         if held.reading >= of {
             return if self.other.take().is_some() { Doubt::Settled } else { Doubt::None };
         }
@@ -195,6 +222,36 @@ mod tests {
         let grown = Held { of: Some(3), ..held(2, 2) };
         assert_eq!(ownership.doubt(grown, at(100), PATIENCE), Doubt::None, "a new partition may still come");
         assert_eq!(ownership.doubt(grown, at(130), PATIENCE), Doubt::Ask);
+    }
+
+    #[test]
+    fn a_missing_part_lets_modules_wait_at_once_and_until_all_of_it_is_read() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut ownership = Ownership::new(start);
+        let mut part = |held, seconds| ownership.part(held, at(seconds), PATIENCE);
+        assert_eq!(part(Held { of: None, ..held(0, 0) }, 0), None, "nothing is known yet");
+        assert_eq!(part(held(1, 1), 0), Some(true), "a second process was here first");
+        assert_eq!(part(held(1, 2), 1), None, "granted, and not read yet");
+        assert_eq!(part(held(2, 2), 1), Some(false));
+        assert_eq!(part(held(2, 2), 2), None);
+        assert_eq!(part(held(0, 0), 3), Some(true), "taken away, perhaps to come back");
+        assert_eq!(part(held(1, 2), 29), None);
+        assert_eq!(part(held(1, 2), 30), Some(false), "one that cannot be read holds up nobody for ever");
+    }
+
+    #[test]
+    fn a_topic_that_grew_is_whole_until_the_new_part_had_time_to_come() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let grown = |reading| Held { reading, granted: reading, of: Some(3) };
+        let mut ownership = Ownership::new(start);
+        assert_eq!(ownership.part(held(2, 2), at(100), PATIENCE), None);
+        assert_eq!(ownership.part(grown(2), at(200), PATIENCE), None);
+        assert_eq!(ownership.part(grown(1), at(201), PATIENCE), Some(true), "what was ours is missing");
+        assert_eq!(ownership.part(grown(2), at(202), PATIENCE), Some(false));
+        assert_eq!(ownership.part(grown(2), at(231), PATIENCE), Some(true), "somebody else has it");
+        assert_eq!(ownership.part(grown(3), at(232), PATIENCE), Some(false));
     }
 
     #[test]

@@ -193,8 +193,12 @@ fn resumed(found: &Found, rules: StartRules, life: Life, stood: Stood) -> Result
     let again = found.load_from.filter(|_| found.reload).map(|load_from| found.carried.unwrap_or(load_from));
     let start = again.map_or(next, |from| from.max(found.low).min(next));
     let live_from = stood.live_from.max(next).min(found.high);
-    let known = stood.ceiling.map_or(live_from, |ceiling| ceiling.max(live_from));
     let ahead = found.committed.filter(|committed| *committed > stood.next.max(stood.live_from));
+    // Whoever was here may have published results that knew more than what they committed.
+    let known = match ahead {
+        Some(_) => found.high,
+        None => stood.ceiling.map_or(live_from, |ceiling| ceiling.max(live_from)),
+    };
     Ok(Start {
         start,
         live_from,

@@ -203,6 +203,11 @@ impl Table {
         true
     }
 
+    /// The lane will be told whether a part of its topic is missing, if that has changed.
+    pub(super) fn tell_part(&mut self, slot: Slot, part: Option<bool>) {
+        self.events.extend(part.map(|is_missing| (slot, LaneItem::Split(is_missing))));
+    }
+
     /// Everything ends, because the client is gone.
     pub(super) fn end_all(&mut self) {
         for slot in 0..self.topics.len() {

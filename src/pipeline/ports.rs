@@ -25,8 +25,8 @@ pub enum LaneItem {
     Positions(Vec<PartitionPosition>),
     /// Partitions were taken away; nothing of them follows under that epoch.
     Revoked(Vec<(Partition, Epoch)>),
-    /// Whether somebody else has owned partitions of the topic for longer than a rebalance takes. Modules that need the
-    /// topic are not called meanwhile: no station's input can be complete.
+    /// Whether partitions of the topic are not ours: a rebalance is under way, or somebody else owns them. Modules that
+    /// need the topic are not called meanwhile: no station's input can be complete.
     Split(bool),
 }
 

@@ -245,8 +245,8 @@ impl Poller<'_> {
             let state = if flows { TopicState::Assigned } else { TopicState::Connecting };
             self.context.health.enter_unless_failing(*id, state);
         }
-        if let Some(split) = changed {
-            self.outbox.push(slot, LaneItem::Split(split));
+        if let Some(is_missing) = assign::part(self.context, slot) {
+            self.outbox.push(slot, LaneItem::Split(is_missing));
         }
     }
 }
