@@ -23,8 +23,8 @@ struct Outcomes {
 /// Every engine's outcomes: with the byte changed, and without, as a check of the trial itself.
 pub fn table(engines: &[Engine], dir: &Path, trials: u64) -> Result<String, Failure> {
     let mut table = String::from(
-        "| engine | trials | intact | refused | acknowledged data silently gone | of as many only killed: silently gone |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: |\n",
+        "| engine | trials | intact | refused | acknowledged data silently gone | only killed: refused | silently gone |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
     );
     for &engine in engines {
         let (mut changed, mut killed) = (Outcomes::default(), Outcomes::default());
@@ -33,7 +33,8 @@ pub fn table(engines: &[Engine], dir: &Path, trials: u64) -> Result<String, Fail
             once(engine, dir, trial, false, &mut killed)?;
         }
         let Outcomes { intact, refused, silent } = changed;
-        writeln!(table, "| {engine:?} | {trials} | {intact} | {refused} | {silent} | {} |", killed.silent)?;
+        let only = format!("{} | {}", killed.refused, killed.silent);
+        writeln!(table, "| {engine:?} | {trials} | {intact} | {refused} | {silent} | {only} |")?;
     }
     fs::remove_dir_all(dir)?;
     Ok(table)
