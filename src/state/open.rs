@@ -26,8 +26,10 @@ use crate::pipeline::durable::{StoredCeiling, StoredLetter, StoredPosition};
 pub(super) const DATABASE: &str = "state.redb";
 /// A database that is being made.
 const UNFINISHED: &str = "state.redb.new";
-/// State is kept in memory by the shards; the database needs its upper pages only.
-const CACHE_BYTES: usize = 64 << 20;
+/// State is kept in memory by the shards; the database needs its upper pages only, and room for the pages of one flush in
+/// half of this: what does not fit is written to the file twice, when it is pushed out and when its checksum is known. It
+/// is enough for some 15,000 scattered windows.
+const CACHE_BYTES: usize = 128 << 20;
 
 /// Why a directory is not opened as it is.
 #[derive(Debug)]

@@ -1,23 +1,22 @@
 //! One engine in a process of its own, which can be killed: writes, or reads what is left.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use super::engines::{Engine, Failure, PARTITIONS, Store, open};
-use super::{Flushes, Reopened};
+use super::content::Numbers;
+use super::engines::{Engine, Failure, open};
 use crate::gauges;
 
 /// Windows that every flush of [`Work::Write`] writes.
 pub const ALWAYS: u64 = 200;
 /// Windows of a flush that fills the store.
-const FILL: u64 = 10_000;
-/// Bytes of one key and value, about.
-const ENTRY_BYTES: u64 = 388;
+const FILL: u64 = 250_000;
 
 #[derive(Debug, Args)]
 pub struct StateChildArgs {
@@ -27,22 +26,43 @@ pub struct StateChildArgs {
     /// Windows in the store
     #[arg(long)]
     slots: u64,
-    /// Changed windows of a flush
-    #[arg(long, value_delimiter = ',')]
-    sizes: Vec<u64>,
 }
 
 /// What the process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Work {
-    /// Fills a store, measures flushes, then flushes until it is killed.
+    /// Fills a store, then flushes as it is asked to, until it is killed.
     Measure,
-    /// Opens a store and reads all of it.
+    /// Opens a store and reads all of it; ends as if it were killed.
     Reopen,
     /// Flushes until it is killed and tells every flush that was acknowledged.
     Write,
     /// Tells what a store holds.
     Check,
+}
+
+/// One line that asks for a flush of windows chosen by a seed.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Ask {
+    pub size: u64,
+    pub seed: u64,
+}
+
+/// One flush.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Flushed {
+    pub seconds: f64,
+    /// The most memory the process had so far.
+    pub peak_bytes: u64,
+}
+
+/// A start after the process before was killed.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Reopened {
+    pub open_seconds: f64,
+    pub read_seconds: f64,
+    pub slots: u64,
+    pub peak_bytes: u64,
 }
 
 /// Does the work.
@@ -62,13 +82,17 @@ pub fn run(args: &StateChildArgs) -> Result<(), Failure> {
                 read_seconds: opened.elapsed().as_secs_f64(),
                 slots: content.slots,
                 peak_bytes: gauges::own_peak_bytes().unwrap_or(0),
-            })
+            })?;
+            // Closed files would open faster the next time.
+            std::mem::forget(store);
+            Ok(())
         }
         Work::Write => {
             let mut store = open(args.engine, &args.dir)?;
-            store.flush(1, &mut (0..args.slots))?;
+            let all: Vec<u64> = (0..args.slots).collect();
+            store.flush(1, &all)?;
             for number in 2.. {
-                store.flush(number, &mut (0..ALWAYS))?;
+                store.flush(number, &all[..ALWAYS as usize])?;
                 tell(&number)?;
             }
             Ok(())
@@ -79,50 +103,20 @@ pub fn run(args: &StateChildArgs) -> Result<(), Failure> {
 
 fn measure(args: &StateChildArgs) -> Result<(), Failure> {
     let mut store = open(args.engine, &args.dir)?;
-    for from in (0..args.slots).step_by(FILL as usize) {
-        store.flush(1, &mut (from..args.slots.min(from + FILL)))?;
+    let all = Numbers::new(0).choose(args.slots, args.slots);
+    for piece in all.chunks(FILL as usize) {
+        store.flush(1, piece)?;
     }
-    let mut random = 88_172_645_463_325_252_u64;
-    let mut number = 1;
-    for &size in &args.sizes {
-        let count = (200_000 / size).clamp(5, 40);
-        let (mut seconds, before) = (Vec::new(), written());
-        for _ in 0..count {
-            number += 1;
-            seconds.push(timed(&mut *store, number, size, args.slots, &mut random)?);
-        }
-        seconds.sort_by(f64::total_cmp);
-        let given = count * (size * ENTRY_BYTES + PARTITIONS.unsigned_abs() as u64 * 30);
-        tell(&Flushes { size, seconds, amplification: (written() - before) as f64 / given as f64 })?;
+    tell(&0)?;
+    for (line, number) in std::io::stdin().lines().zip(2..) {
+        let Ask { size, seed } = serde_json::from_str(&line?)?;
+        let spent = store.flush(number, &Numbers::new(seed).choose(size, args.slots))?;
+        tell(&Flushed { seconds: spent.as_secs_f64(), peak_bytes: gauges::own_peak_bytes().unwrap_or(0) })?;
     }
-    loop {
-        number += 1;
-        timed(&mut *store, number, 1_000, args.slots, &mut random)?;
-        tell(&number)?;
-    }
+    Ok(())
 }
 
-fn timed(store: &mut dyn Store, number: u64, size: u64, slots: u64, random: &mut u64) -> Result<f64, Failure> {
-    let mut next = || {
-        *random ^= *random << 13;
-        *random ^= *random >> 7;
-        *random ^= *random << 17;
-        *random % slots
-    };
-    let chosen: Vec<u64> = (0..size).map(|_| next()).collect();
-    let began = Instant::now();
-    store.flush(number, &mut chosen.into_iter())?;
-    Ok(began.elapsed().as_secs_f64())
-}
-
-/// Bytes this process caused to be written to disks.
-fn written() -> u64 {
-    let io = fs::read_to_string("/proc/self/io").unwrap_or_default();
-    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
-    line.and_then(|number| number.parse().ok()).unwrap_or(0)
-}
-
-fn tell(what: &impl serde::Serialize) -> Result<(), Failure> {
+fn tell(what: &impl Serialize) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", serde_json::to_string(what)?)?;
     Ok(out.flush()?)
@@ -138,35 +132,62 @@ pub fn command(engine: Engine, dir: &Path, work: Work, slots: u64) -> Command {
     command
 }
 
-/// A child that tells things line by line.
+/// A child that tells things line by line, and may be asked for them.
 pub struct Telling {
     process: Child,
+    asks: ChildStdin,
     lines: BufReader<ChildStdout>,
 }
 
 pub fn start(command: &mut Command) -> Result<Telling, Failure> {
-    let mut process = command.stdout(Stdio::piped()).spawn()?;
+    let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let asks = process.stdin.take().ok_or("no pipe")?;
     let lines = BufReader::new(process.stdout.take().ok_or("no pipe")?);
-    Ok(Telling { process, lines })
+    Ok(Telling { process, asks, lines })
 }
 
 /// All that a child tells, if it ends well.
-pub fn first_line(command: &mut Command) -> Result<String, Failure> {
+pub fn answer<T: DeserializeOwned>(command: &mut Command) -> Result<T, Failure> {
     let output = command.output()?;
-    let told = String::from_utf8(output.stdout)?;
-    if output.status.success() { Ok(told) } else { Err(String::from_utf8_lossy(&output.stderr).into()) }
+    if output.status.success() {
+        Ok(serde_json::from_slice(&output.stdout)?)
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into())
+    }
 }
 
 impl Telling {
-    pub fn line(&mut self) -> Result<String, Failure> {
+    /// The next thing it tells.
+    pub fn next<T: DeserializeOwned>(&mut self) -> Result<T, Failure> {
         let mut line = String::new();
-        if self.lines.read_line(&mut line)? == 0 { Err("the child ended".into()) } else { Ok(line) }
+        if self.lines.read_line(&mut line)? == 0 {
+            Err("the child ended".into())
+        } else {
+            Ok(serde_json::from_str(&line)?)
+        }
+    }
+
+    pub fn ask(&mut self, ask: Ask) -> Result<Flushed, Failure> {
+        writeln!(self.asks, "{}", serde_json::to_string(&ask)?)?;
+        self.next()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// Kills it and gives the lines that it had still told.
     pub fn kill(mut self) -> Result<Vec<String>, Failure> {
         self.process.kill()?;
         self.process.wait()?;
-        Ok(self.lines.lines().map_while(Result::ok).collect())
+        Ok(self.lines.by_ref().lines().map_while(Result::ok).collect())
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        // Gone already, if it was killed before.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::child::{Work, command, first_line, start};
-use super::engines::{Content, Engine, Failure};
+use super::child::{Work, answer, command, start};
+use super::content::Content;
+use super::engines::{Engine, Failure};
 use super::fresh;
 
 /// Windows in the store.
@@ -20,10 +21,10 @@ struct Outcomes {
 }
 
 /// Every engine's outcomes: with the byte changed, and without, as a check of the trial itself.
-pub fn table(engines: &[Engine], dir: &PathBuf, trials: u64) -> Result<String, Failure> {
+pub fn table(engines: &[Engine], dir: &Path, trials: u64) -> Result<String, Failure> {
     let mut table = String::from(
-        "| engine | trials | intact | refused | acknowledged data silently gone | of as many only killed: silently gone |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: |\n",
+        "| engine | trials | intact | refused | acknowledged data silently gone | only killed: refused | silently gone |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
     );
     for &engine in engines {
         let (mut changed, mut killed) = (Outcomes::default(), Outcomes::default());
@@ -32,17 +33,19 @@ pub fn table(engines: &[Engine], dir: &PathBuf, trials: u64) -> Result<String, F
             once(engine, dir, trial, false, &mut killed)?;
         }
         let Outcomes { intact, refused, silent } = changed;
-        writeln!(table, "| {engine:?} | {trials} | {intact} | {refused} | {silent} | {} |", killed.silent)?;
+        let only = format!("{} | {}", killed.refused, killed.silent);
+        writeln!(table, "| {engine:?} | {trials} | {intact} | {refused} | {silent} | {only} |")?;
     }
+    fs::remove_dir_all(dir)?;
     Ok(table)
 }
 
-fn once(engine: Engine, dir: &PathBuf, trial: u64, flips: bool, outcomes: &mut Outcomes) -> Result<(), Failure> {
+fn once(engine: Engine, dir: &Path, trial: u64, flips: bool, outcomes: &mut Outcomes) -> Result<(), Failure> {
     let dir = fresh(dir)?;
     let mut writing = start(&mut command(engine, &dir, Work::Write, SLOTS))?;
     let mut acknowledged: u64 = 0;
     for _ in 0..4 + trial % 7 {
-        acknowledged = writing.line()?.trim().parse()?;
+        acknowledged = writing.next()?;
     }
     if let Some(last) = writing.kill()?.last() {
         acknowledged = last.trim().parse()?;
@@ -50,8 +53,7 @@ fn once(engine: Engine, dir: &PathBuf, trial: u64, flips: bool, outcomes: &mut O
     if flips {
         flip(&dir, trial)?;
     }
-    let found = first_line(&mut command(engine, &dir, Work::Check, SLOTS));
-    match found.and_then(|told| Ok(serde_json::from_str::<Content>(&told)?)) {
+    match answer::<Content>(&mut command(engine, &dir, Work::Check, SLOTS)) {
         Err(_) => outcomes.refused += 1,
         Ok(found) if found.number < acknowledged || found.lowest < acknowledged || found.slots < SLOTS => {
             outcomes.silent += 1;
