@@ -17,14 +17,14 @@ use crate::checker::Rules;
 use crate::config::Knobs;
 use crate::history::{History, Role};
 use crate::scenario::{Scenario, broker};
-use crate::service::quorate;
+use crate::service::{Service, quorate};
 use crate::workload::Workload;
 use flat::Report;
 use samples::{Sample, Sampler};
 use visitor::visit;
 
 /// How long stations come and go, unless `QUORATE_SOAK` says.
-const SHORT: Duration = Duration::from_secs(18);
+const SHORT: Duration = Duration::from_secs(12);
 
 /// How long a visitor of a group stays, and from the end of one visit to the next.
 const VISIT: Duration = Duration::from_millis(700);
@@ -52,7 +52,7 @@ struct Terms {
 
 impl Terms {
     fn of(churn: Duration) -> Self {
-        let forget_after = Duration::from_secs(if churn < Duration::from_secs(60) { 6 } else { 20 });
+        let forget_after = Duration::from_secs(if churn < Duration::from_secs(60) { 5 } else { 20 });
         // Until stations are forgotten as fast as they come.
         let warm = churn / 12 + forget_after + forget_after / 4;
         Self { churn, warm: warm.min(churn / 2), closing: churn - churn / 10, forget_after }
@@ -66,6 +66,15 @@ impl Terms {
         let forget_after = format!("{}s", self.forget_after.as_secs());
         // A killed member that is static gets its partitions back without waiting for the end of its session.
         Knobs { forget_after, close_after_s: 2, instance_id: Some("one".to_owned()), ..Knobs::default() }
+    }
+
+    /// What was measured of the first process, once it was warm and before it was stopped.
+    fn of_first_process(&self, samples: &[Sample]) -> Vec<Sample> {
+        let counts =
+            |sample: &&Sample| sample.process == samples[0].process && (self.warm..self.closing).contains(&sample.at);
+        let counted: Vec<Sample> = samples.iter().filter(counts).copied().collect();
+        assert!(counted.len() >= 3, "measured only {} times in all", samples.len());
+        counted
     }
 
     /// Entries of stations that a store may have while stations come and go.
@@ -93,61 +102,81 @@ fn row_4_40_soak_nothing_grows_while_stations_come_and_go() {
     let mut scenario = Scenario::begin(broker, "soak", terms.knobs());
     let began = Instant::now();
     let load = scenario.prepared(Workload::new(broker, scenario.name).churning()).in_background();
-    let mut service = scenario.start();
-    let sampler = Sampler::start(&scenario);
+    let service = scenario.start();
+    let sampler = Sampler::start(&scenario, began);
     scenario.until_more_results(0);
+    let moved = move_partitions(&scenario, &service, began + terms.closing);
+    let (service, at_stops) = stop_and_kill(&mut scenario, service, &terms, began);
+    let (workload, sent_for, silent) = (load.stop(), began.elapsed(), Instant::now());
+    let rules = Rules { late: true, forgotten: workload.population().silent(), ..Rules::default() };
+    scenario.until_done(&workload, &rules);
+    // Silence is what is waited for: it has to last for so long.
+    std::thread::sleep((terms.forget_after * 5 / 4 + Duration::from_secs(2)).saturating_sub(silent.elapsed()));
+    let samples = sampler.stop();
+    assert_eq!(service.terminate(scenario.drain_bound()), 0, "nothing was due");
+    let left = entries_of_stations(&scenario.state());
+    let (report, stations) = (Report::of(&terms.of_first_process(&samples)), workload.population().seen());
+    eprintln!("one process, measured each second from {:?} to {:?}:\n\n{report}", terms.warm, terms.closing);
+    eprintln!("{stations} stations; entries of them in the store at each stop {at_stops:?}, in the end {left}");
+    eprintln!("{moved:?}");
+    eprintln!("{}", totals(&scenario.judge(&workload, &rules), sent_for));
 
-    let (mut visits, mut taken) = (0, 0);
+    assert!(moved.revoked >= moved.visits && moved.taken > 0, "partitions have moved: {moved:?}");
+    assert!(at_stops.iter().all(|entries| *entries < terms.most_entries()), "{at_stops:?} entries in the store");
+    assert_eq!(left, 0, "entries of stations that are all to be forgotten");
+    assert_eq!(report.grown(), Vec::<String>::new());
+}
+
+/// Partitions that changed hands.
+#[derive(Debug)]
+struct Moved {
+    /// Visits of somebody in a group, and partitions that were given to him.
+    visits: usize,
+    taken: usize,
+    /// How often partitions were taken away from the service.
+    revoked: usize,
+}
+
+/// Again and again somebody joins one group after another and leaves it.
+fn move_partitions(scenario: &Scenario<'_>, service: &Service, until: Instant) -> Moved {
+    let mut moved = Moved { visits: 0, taken: 0, revoked: 0 };
     for role in Role::ALL.into_iter().cycle() {
-        if began.elapsed() > terms.closing {
+        moved.taken += visit(scenario.broker, scenario.name, role, VISIT);
+        moved.visits += 1;
+        std::thread::sleep(BETWEEN_VISITS);
+        if Instant::now() > until {
             break;
         }
-        taken += visit(broker, scenario.name, role, VISIT);
-        visits += 1;
-        std::thread::sleep(BETWEEN_VISITS);
     }
-    let rebalances = service.log().matches("partitions revoked").count();
+    moved.revoked = service.log().matches("partitions revoked").count();
+    moved
+}
 
-    let mut in_store = Vec::new();
-    while in_store.is_empty() || began.elapsed() < terms.churn {
+/// Stops the service and kills it, once or as often as there is time for; returns the last one and the entries of
+/// stations that were in the store at each stop.
+fn stop_and_kill(
+    scenario: &mut Scenario<'_>,
+    mut service: Service,
+    terms: &Terms,
+    began: Instant,
+) -> (Service, Vec<u64>) {
+    // Whom a store gives back is remembered as if it had just been heard: a process has to live longer to forget any.
+    let life = terms.forget_after * 2;
+    let mut at_stops = Vec::new();
+    loop {
         assert_eq!(service.terminate(scenario.drain_bound()), 0, "what was due could be finished");
-        in_store.push(entries_of_stations(&scenario.state()));
+        at_stops.push(entries_of_stations(&scenario.state()));
         service = scenario.start();
         scenario.until_more_results(scenario.results() + 50);
         std::thread::sleep(scenario.chance.millis(0..2000));
         service.kill();
         service = scenario.start();
         scenario.until_more_results(scenario.results() + 50);
+        if began.elapsed() + life > terms.churn {
+            return (service, at_stops);
+        }
+        std::thread::sleep(life);
     }
-
-    let (workload, sent_for) = (load.stop(), began.elapsed());
-    let rules = Rules { late: true, forgotten: workload.population().silent(), ..Rules::default() };
-    scenario.until_done(&workload, &rules);
-    // Silence is what is waited for: it has to last for so long.
-    std::thread::sleep(terms.forget_after * 5 / 4 + Duration::from_secs(2));
-    let samples = sampler.stop();
-    assert_eq!(service.terminate(scenario.drain_bound()), 0, "nothing was due");
-    let left = entries_of_stations(&scenario.state());
-    let history = scenario.judge(&workload, &rules);
-
-    let of_one: Vec<Sample> = samples
-        .iter()
-        .filter(|sample| sample.process == samples[0].process && (terms.warm..terms.closing).contains(&sample.at))
-        .copied()
-        .collect();
-    let report = Report::of(&of_one);
-    let stations = workload.population().seen();
-    eprintln!("one process, {} samples from {:?} to {:?}:\n\n{report}", of_one.len(), terms.warm, terms.closing);
-    eprintln!("{}", totals(&history, sent_for));
-    eprintln!(
-        "{stations} stations seen, entries of stations in the store at each stop {in_store:?}, in the end {left}"
-    );
-    eprintln!("{visits} visits took {taken} partitions, {rebalances} times partitions were revoked");
-
-    assert!(rebalances >= visits && taken > 0, "partitions have moved");
-    assert_eq!(left, 0, "stations that everybody has forgotten are still in the store");
-    assert!(in_store.iter().all(|entries| *entries < terms.most_entries()), "{in_store:?} entries in the store");
-    assert_eq!(report.grown(), Vec::<String>::new());
 }
 
 /// What came of the records, as one line of figures.

@@ -50,7 +50,7 @@ impl Course {
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+/// A number far below 2^52.
 fn whole(value: u64) -> f64 {
     value as f64
 }

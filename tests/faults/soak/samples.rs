@@ -1,5 +1,6 @@
 //! Measures the service from outside, once a second, until it is told to stop.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -12,13 +13,14 @@ use crate::process::Process;
 use crate::scenario::Scenario;
 use crate::watch::Group;
 
-/// From one sample to the next.
+/// From one sample to the next, and from one that is shown while time goes by to the next.
 const EVERY: Duration = Duration::from_secs(1);
+const SHOWN_EVERY: usize = 60;
 
 /// What was measured at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
-    /// Since the sampler began.
+    /// Since the moment that the sampler counts from.
     pub at: Duration,
     pub process: Process,
     /// Memory held, in KiB: at the moment, and the most since the process began.
@@ -33,6 +35,18 @@ pub struct Sample {
     pub lag: u64,
 }
 
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, process: Process(id), memory_kib, peak_kib, threads, files, store_kib, lag } = self;
+        let at = at.as_secs();
+        write!(
+            f,
+            "{at:>6} s, process {id}: {memory_kib} KiB of at most {peak_kib}, {threads} threads, {files} files, "
+        )?;
+        write!(f, "store {store_kib} KiB, lag {lag}")
+    }
+}
+
 /// Somebody who measures.
 pub struct Sampler {
     stop: SyncSender<()>,
@@ -40,17 +54,22 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Measures whatever process of the scenario runs. Moments without one, or without an answer of the broker, have no
-    /// sample.
-    pub fn start(scenario: &Scenario<'_>) -> Self {
+    /// Measures whatever process of the scenario runs, counting time from `began`. Moments without one, or without an
+    /// answer of the broker, have no sample.
+    pub fn start(scenario: &Scenario<'_>, began: Instant) -> Self {
         let (process, state) = (scenario.process(), scenario.state());
         let groups = Role::ALL.map(|role| Group::new(scenario.broker, scenario.name, role));
         let (stop, stopped) = sync_channel(1);
         let thread = std::thread::spawn(move || {
-            let (began, mut samples, mut pause) = (Instant::now(), Vec::new(), EVERY);
+            let (mut samples, mut pause) = (Vec::new(), EVERY);
             while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 let at = began.elapsed();
-                samples.extend(sample(at, Process(process.load(Ordering::Acquire)), &state, &groups));
+                if let Some(sample) = sample(at, Process(process.load(Ordering::Acquire)), &state, &groups) {
+                    samples.push(sample);
+                    if samples.len().is_multiple_of(SHOWN_EVERY) {
+                        eprintln!("{sample}");
+                    }
+                }
                 pause = EVERY.saturating_sub(began.elapsed().saturating_sub(at));
             }
             samples
