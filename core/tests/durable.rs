@@ -289,6 +289,24 @@ fn what_waits_to_be_handed_over_is_counted_whatever_it_waits_for() {
 }
 
 #[test]
+fn row_1_20_a_large_task_counts_for_as_many_small_ones_as_could_wait_in_its_room() {
+    let mut live = tasks();
+    let large =
+        |offset| sent(offset, T0 + offset, json!({"stationId": "S", "n": offset, "data": "x".repeat(160 << 10)}));
+    live.apply("TASK", T0, &[task(0), large(1), large(2)]);
+    let weighs = |live: &mut Live| live.shard.backlog(live.topic("TASK"));
+    assert_eq!(weighs(&mut live), 1 + 11 + 11, "160 KiB and what is around them begin eleven times 16 KiB");
+    let mut store = Store::default();
+    flush(&mut live, &mut store, T0);
+    assert_eq!(weighs(&mut tasks_from(&store)), 23, "also in another life");
+    for left in [22, 11, 0] {
+        let runs = live.start(T0);
+        assert_eq!(weighs(&mut live), left);
+        live.finish(runs[0].run, T0);
+    }
+}
+
+#[test]
 fn a_record_read_again_after_its_partition_came_back_is_not_a_run_again() {
     let mut live = tasks();
     live.apply("TASK", T0, &[task(0), task(1)]).apply("TASK", T0, &[task(0), task(1), task(2)]);

@@ -59,6 +59,24 @@ fn limited(topic: Topic, limits: Limits) -> Plan {
 }
 
 #[test]
+fn row_0_41_what_a_newer_sender_adds_is_kept_and_another_format_is_given_up_with_its_reason() {
+    let newer = json!({"stationId": "S", "v": 1, "schema": 7, "added": {"deep": [1, null]}});
+    let kept = value_after(probe_of(vec![topic("T")]), &[(T0, newer.clone())]);
+    assert_eq!(kept, newer, "nothing of it is lost");
+    // Avro behind a schema id, Protocol Buffers, XML, MessagePack, and the object where a list was agreed on.
+    let avro: &[u8] = &[0, 0, 0, 0, 7, 2, b'S'];
+    for (payload, reason) in [
+        (avro, Reason::NotJson),
+        (&[0x0a, 0x01, b'S', 0x10, 0x01], Reason::NotJson),
+        (b"<reading stationId='S'/>", Reason::NotJson),
+        (&[0x81, 0xa1, b's', 0xa1, b'S'], Reason::NotUtf8),
+    ] {
+        assert_eq!(fate(topic("T"), payload), whole(reason), "{payload:?}");
+    }
+    assert_eq!(fate(topic("T").records(&["/*"]), newer.to_string().as_bytes()), whole(Reason::WrongShape));
+}
+
+#[test]
 fn row_20_what_is_not_json_is_a_dead_letter_on_every_path() {
     let corpus: [(&[u8], Reason); 16] = [
         (b"", Reason::NotJson),

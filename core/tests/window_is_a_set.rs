@@ -32,7 +32,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: CASES / 10, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn order_and_repetition_cannot_be_seen((sent, other) in shuffled()) {
+    fn row_4_31_and_4_33_order_and_repetition_cannot_be_seen((sent, other) in shuffled()) {
         for (name, data) in kinds() {
             let plan = asked_about(data);
             prop_assert_eq!(inputs_after(&plan, &sent, 1, 1), inputs_after(&plan, &other, 1, 1), "{}", name);
@@ -48,7 +48,7 @@ proptest! {
     }
 
     #[test]
-    fn a_record_that_was_applied_changes_nothing_again((sent, other) in shuffled()) {
+    fn row_4_33_a_record_that_was_applied_changes_nothing_again((sent, other) in shuffled()) {
         for (name, data) in kinds() {
             let mut live = Live::new(plan(vec![data], vec![module("probe").requires(&["DATA"])]));
             let now = T0 + 2 * HOUR;

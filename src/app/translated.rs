@@ -11,7 +11,8 @@ use crate::pipeline::ports::FailureSink;
 use crate::pipeline::{BreakerPolicy, FailureSinks, MAX_UNSETTLED, OnFailure, PipelineSettings, RunSettings};
 
 pub(super) fn pipeline_settings(settings: &Settings) -> Result<PipelineSettings, TargetError> {
-    let runs = settings.modules.iter().map(run).collect::<Result<_, _>>()?;
+    let modules = settings.modules.iter().zip(&settings.plan.modules);
+    let runs = modules.map(|(module, plan)| run(module, is_for_tasks(plan, settings))).collect::<Result<_, _>>()?;
     Ok(PipelineSettings {
         quotas: settings.topics.iter().map(|topic| topic.quota).collect(),
         runs,
@@ -25,7 +26,7 @@ pub(super) fn pipeline_settings(settings: &Settings) -> Result<PipelineSettings,
 }
 
 /// How one module is run.
-fn run(module: &ModuleSettings) -> Result<RunSettings, TargetError> {
+fn run(module: &ModuleSettings, tells_of_tasks: bool) -> Result<RunSettings, TargetError> {
     let breaker = module.breaker.map(|BreakerSettings { failure_ratio, of, pause }| {
         let pause_ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
         let of = usize::try_from(of).unwrap_or(usize::MAX);
@@ -45,7 +46,17 @@ fn run(module: &ModuleSettings) -> Result<RunSettings, TargetError> {
         deadline: module.deadline,
         breaker,
         sinks: sinks(&module.failure)?,
+        tells_of_tasks,
     })
+}
+
+/// Whether a module works on the tasks of a queue.
+fn is_for_tasks(module: &ModulePlan, settings: &Settings) -> bool {
+    let is_queue = |topic: TopicId| settings.topics[topic.ix()].is_queue;
+    match &module.trigger {
+        Trigger::Each { on } => on.iter().any(|source| matches!(source, Source::Topic(topic) if is_queue(*topic))),
+        Trigger::Every { .. } | Trigger::Changes { .. } => false,
+    }
 }
 
 fn sinks(settings: &config::FailureSettings) -> Result<FailureSinks, TargetError> {

@@ -273,10 +273,19 @@ pub(super) struct Global {
     pub(super) auto_commit_interval_ms: Placed<i64>,
 }
 
-/// Whether a topic is read as a queue of tasks of which one is in hand at a time.
+/// Whether a topic is read as a queue of tasks.
+pub(super) fn is_queue(all: &Keys, topic: &Keys) -> bool {
+    matches!(profile(all, topic), Some(Profile::Task | Profile::ExclusiveTask))
+}
+
+/// Whether it is one of which one task is in hand at a time.
 pub(super) fn is_exclusive(all: &Keys, topic: &Keys) -> bool {
-    let profile = topic.profile.as_ref().or(all.profile.as_ref());
-    profile.is_some_and(|profile| profile.value == Profile::ExclusiveTask)
+    profile(all, topic) == Some(Profile::ExclusiveTask)
+}
+
+/// The profile in force for a topic.
+fn profile(all: &Keys, topic: &Keys) -> Option<Profile> {
+    topic.profile.as_ref().or(all.profile.as_ref()).map(|profile| profile.value)
 }
 
 /// Reads the keys that only `[kafka.consumer]` has. The group id is required where the service is to connect.

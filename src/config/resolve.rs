@@ -22,8 +22,6 @@ use super::settings::{
 use super::topics::{self, Topic};
 use super::{Purpose, groups, producer, queue, security, service, state};
 
-/// What all lanes together may hold.
-const LANE_BYTES: usize = 256 << 20;
 /// Below this a consumer's prefetch is not worth having.
 const LEAST_PREFETCH_BYTES: i64 = 1 << 20;
 /// The group id where none is needed: nothing is connected to.
@@ -80,6 +78,8 @@ pub(super) fn resolve(notes: &Notes, tree: &Table, vault: &Vault<'_>, purpose: &
     let client = common.client();
     let consumers = consumers(&common, &kafka, mode, &consumed, &tunings, bounds.0.record_bytes);
     let producer = produced(&common, &kafka, &declared, &enabled);
+    // What was handed over and is not decoded yet may be as much as what the clients hold.
+    let lane_bytes = usize::try_from(kafka.global.prefetch_mb.value << 20).unwrap_or(usize::MAX);
     let flush_interval = match &kafka.global {
         global if global.auto_commit.value => {
             Duration::from_millis(global.auto_commit_interval_ms.value.unsigned_abs())
@@ -90,7 +90,11 @@ pub(super) fn resolve(notes: &Notes, tree: &Table, vault: &Vault<'_>, purpose: &
         plan: Arc::new(link::plan(&names, &consumed, &enabled, bounds)),
         mode,
         base_group: kafka.group,
-        topics: consumed.iter().zip(&tunings).map(|(t, tuning)| topic_settings(t, tuning, consumed.len())).collect(),
+        topics: consumed
+            .iter()
+            .zip(&tunings)
+            .map(|(t, tuning)| topic_settings(t, tuning, consumer::is_queue(&kafka.keys, &t.keys), consumed.len()))
+            .collect(),
         consumers,
         producer: producer.properties(),
         client: client.properties(),
@@ -101,7 +105,7 @@ pub(super) fn resolve(notes: &Notes, tree: &Table, vault: &Vault<'_>, purpose: &
             drain_timeout: process.drain_timeout,
             flush_interval,
             module_threads: process.module_threads,
-            lane_bytes: LANE_BYTES,
+            lane_bytes,
         },
         dead_letter_topic: dead_letter.value,
         log_format,
@@ -260,13 +264,14 @@ fn produced(common: &Common<'_>, kafka: &Kafka, declared: &[Topic], enabled: &[&
     map
 }
 
-fn topic_settings(topic: &Topic, tuning: &Tuning, consumed: usize) -> TopicSettings {
+fn topic_settings(topic: &Topic, tuning: &Tuning, is_queue: bool, consumed: usize) -> TopicSettings {
     TopicSettings {
         quota: tuning.quota.value.records(consumed),
         auto_offset_reset: tuning.reset.value,
         on_out_of_range: tuning.out_of_range.value,
         on_recreate: tuning.recreated.value,
         on_failure: topic.on_failure,
+        is_queue,
         rehydrate: topic.rehydrate,
         missing_topic: tuning.missing.value,
         expect_ms: topic.expect_ms,

@@ -104,6 +104,8 @@ pub struct TopicSettings {
     pub on_recreate: Recreated,
     /// What becomes of a record that cannot be decoded.
     pub on_failure: Undecodable,
+    /// Its records are tasks, by its profile: the log tells of each.
+    pub is_queue: bool,
     /// What is read again at a start without state.
     pub rehydrate: Rehydrate,
     /// What to do while the topic does not exist.

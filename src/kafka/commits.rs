@@ -8,7 +8,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use super::context::PollContext;
 use super::intake::slot_of;
 use super::table::Placed;
-use super::{clock, ffi, offsets};
+use super::{clock, ffi, offsets, told};
 use crate::pipeline::ports::Commit;
 
 /// Notes settled positions for the next commit.
@@ -51,7 +51,9 @@ pub(super) fn answered(context: &PollContext, result: &KafkaResult<()>, offsets:
         match (element.error().and(result.clone()), offsets::position(element.offset())) {
             (Ok(()), Some(next)) => {
                 table.confirm((slot, element.partition(), next));
+                told::committed(&context.topics[slot], element.partition(), next);
                 context.health.update(context.topics[slot].id, |health| {
+                    health.commits += 1;
                     if let Some(partition) = health.partitions.get_mut(&element.partition()) {
                         partition.committed = Some(next);
                     }

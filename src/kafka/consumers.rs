@@ -196,6 +196,7 @@ fn unread(consumer: &ConsumerSettings, topic: &SubscribedTopic) -> TopicHealth {
         records: 0,
         batches: 0,
         rebalances: 0,
+        commits: 0,
         failed_commits: 0,
         stale_commits: 0,
         fenced_commits: 0,

@@ -44,6 +44,13 @@ impl PartitionHealth {
     pub fn lag(&self) -> Option<i64> {
         self.end.map(|end| end.0.saturating_sub(self.position.0).max(0))
     }
+
+    /// What Kafka's own tools call the lag: records that the group has not committed, counted in offsets; none while
+    /// either is unknown.
+    #[must_use]
+    pub fn uncommitted(&self) -> Option<i64> {
+        Some(self.end?.0.saturating_sub(self.committed?.0).max(0))
+    }
 }
 
 /// A topic's consumption at one moment. Counts run from the start of the process.
@@ -73,6 +80,8 @@ pub struct TopicHealth {
     pub batches: u64,
     /// Assignments so far.
     pub rebalances: u64,
+    /// Positions that the group took, one for each partition of a commit.
+    pub commits: u64,
     /// Commits that failed; each is made good by a later one.
     pub failed_commits: u64,
     /// Commits dropped because their assignment was over.

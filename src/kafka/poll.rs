@@ -17,7 +17,7 @@ use super::mailbox::Mailbox;
 use super::outbox::{Handed, Outbox};
 use super::table::Placed;
 use super::watch::TopicWatch;
-use super::{assign, clock, commits, offsets};
+use super::{assign, clock, commits, offsets, told};
 use crate::fault::kill_point;
 use crate::pipeline::ports::LaneItem;
 use care::{Care, Rechecks};
@@ -196,7 +196,9 @@ impl Poller<'_> {
 
     fn queue(&mut self, slot: Slot, mut batch: quorate_core::record::RecordBatch, shown: Option<&[Placed]>) {
         let positions = self.context.table().after_batch(slot, &batch, shown);
-        let id = self.context.topics[slot].id;
+        let topic = &self.context.topics[slot];
+        let id = topic.id;
+        told::received(topic, &batch);
         self.context.health.moved(id, &positions);
         if self.context.health.is_failing(id) {
             // Records flow again, so whatever was wrong is over.

@@ -1,8 +1,9 @@
 //! The one producer of the process. Whatever may pass is retried here without end; only a record that no broker will
 //! ever take is refused. A client that is of no use any more is replaced, and what it had not delivered is sent again.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 
 use super::backoff::Backoff;
 use super::errors::{KafkaRoomError, Trouble, TroubleKind};
+use super::published::{Published, TopicPublished};
 use super::{client, clock, threads};
 use crate::config::Properties;
 use crate::pipeline::ports::{OutgoingRecord, PublishError, Publisher};
@@ -29,12 +31,8 @@ const RETRY_LIMIT: Duration = Duration::from_secs(10);
 /// How publishing stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublisherHealth {
-    /// Records acknowledged.
-    pub delivered: u64,
-    /// Records refused for good.
-    pub refused: u64,
-    /// Deliveries that failed and were tried again.
-    pub retried: u64,
+    /// What became of records so far, by topic.
+    pub topics: BTreeMap<Arc<str>, TopicPublished>,
     /// Records handed in and neither acknowledged nor refused.
     pub in_flight: usize,
     /// Producer clients built so far; one, unless one broke.
@@ -44,20 +42,28 @@ pub struct PublisherHealth {
     pub trouble: Option<(Trouble, Millis)>,
 }
 
+impl PublisherHealth {
+    /// What became of the records for all topics: delivered, refused, tried again.
+    #[must_use]
+    pub fn totals(&self) -> (u64, u64, u64) {
+        self.topics.values().fold((0, 0, 0), |(delivered, refused, retried), topic| {
+            (delivered + topic.delivered, refused + topic.refused, retried + topic.retried)
+        })
+    }
+}
+
 /// Implements the pipeline's [`Publisher`] on one client.
 pub struct KafkaPublisher {
     properties: Properties,
     current: RwLock<Generation>,
     closed: watch::Sender<bool>,
     trouble: watch::Sender<Option<(Trouble, Millis)>>,
+    published: Published,
     counts: Counts,
 }
 
 #[derive(Default)]
 struct Counts {
-    delivered: AtomicU64,
-    refused: AtomicU64,
-    retried: AtomicU64,
     in_flight: AtomicUsize,
     clients_built: AtomicU64,
 }
@@ -104,6 +110,7 @@ impl KafkaPublisher {
             current: RwLock::new(Generation { number: 0, producer }),
             closed: watch::Sender::new(false),
             trouble: watch::Sender::new(None),
+            published: Published::default(),
             counts,
         })
     }
@@ -112,9 +119,7 @@ impl KafkaPublisher {
     #[must_use]
     pub fn health(&self) -> PublisherHealth {
         PublisherHealth {
-            delivered: self.counts.delivered.load(Ordering::Relaxed),
-            refused: self.counts.refused.load(Ordering::Relaxed),
-            retried: self.counts.retried.load(Ordering::Relaxed),
+            topics: self.published.all(),
             in_flight: self.counts.in_flight.load(Ordering::Relaxed),
             clients_built: self.counts.clients_built.load(Ordering::Relaxed),
             trouble: self.trouble.borrow().clone(),
@@ -167,11 +172,12 @@ impl KafkaPublisher {
 
     async fn deliver(&self, record: &OutgoingRecord) -> Result<(), PublishError> {
         let mut backoff = Backoff::new(RETRY_FIRST, RETRY_LIMIT);
+        let handed_in = clock::now();
         loop {
             let generation = self.current();
             let error = match self.attempt(&generation.producer, record).await {
                 Attempt::Delivered => {
-                    self.counts.delivered.fetch_add(1, Ordering::Relaxed);
+                    self.published.delivered(&record.topic, clock::since(handed_in));
                     self.trouble.send_if_modified(|trouble| trouble.take().is_some());
                     return Ok(());
                 }
@@ -183,13 +189,13 @@ impl KafkaPublisher {
             };
             match verdict(&error) {
                 Verdict::Refuse => {
-                    self.counts.refused.fetch_add(1, Ordering::Relaxed);
+                    self.published.refused(&record.topic);
                     return Err(PublishError::Refused(error.to_string()));
                 }
                 Verdict::Replace => self.replace(&generation, &error),
                 Verdict::Retry => {}
             }
-            self.counts.retried.fetch_add(1, Ordering::Relaxed);
+            self.published.retried(&record.topic);
             self.note(&record.topic, &error);
             tokio::time::sleep(backoff.next()).await;
         }

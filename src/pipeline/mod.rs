@@ -21,6 +21,7 @@ mod run_settings;
 mod runs;
 mod shard_task;
 mod standstill;
+mod told;
 
 use std::collections::HashMap;
 use std::sync::Arc;

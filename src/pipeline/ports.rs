@@ -11,6 +11,9 @@ use quorate_core::ident::Millis;
 use quorate_core::ident::{Epoch, ModuleId, NextOffset, Partition, TopicId};
 use quorate_core::record::{PartitionPosition, RecordBatch};
 
+/// What log events about tasks are called by, so that they can be filtered.
+pub const TASKS: &str = "quorate::task";
+
 /// What a topic's consumer tells the pipeline, in order, through the topic's lane.
 #[derive(Debug)]
 pub enum LaneItem {

@@ -28,6 +28,8 @@ pub struct RunSettings {
     pub breaker: Option<BreakerPolicy>,
     /// Where runs that failed for good are recorded.
     pub sinks: FailureSinks,
+    /// Whether the log tells of each of its runs that is made for one reading.
+    pub tells_of_tasks: bool,
 }
 
 /// What happens when calls of an input fail. A rejected input, and one whose call is stuck in its thread, is not tried
@@ -69,6 +71,7 @@ impl RunSettings {
             deadline: None,
             breaker: None,
             sinks: FailureSinks::default(),
+            tells_of_tasks: false,
         }
     }
 

@@ -23,6 +23,7 @@ use super::gate::{Call, Gate};
 use super::given_up::GivenUp;
 use super::ports::{CallOutcome, Clock, Executor, Failure, PublishError, Publisher};
 use super::run_settings::{OnFailure, RunSettings};
+use super::told::Told;
 use crate::fault::kill_point;
 
 /// Results that one run may have.
@@ -110,7 +111,13 @@ impl Runs {
         let Invocation { run, input } = invocation;
         let Permit { call, run: _in_flight } = permit;
         self.counts.add_input();
-        (run, self.attempts(run.module, Arc::new(input), call).await)
+        let input = Arc::new(input);
+        let told = self.modules[run.module.ix()].settings.tells_of_tasks.then(|| Told::started(&input)).flatten();
+        let end = self.attempts(run.module, Arc::clone(&input), call).await;
+        if let Some(told) = told {
+            told.ended(&end);
+        }
+        (run, end)
     }
 
     /// Calls the module until it answers, may not be called any more, or need not be.

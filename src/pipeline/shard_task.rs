@@ -271,7 +271,7 @@ impl ShardTask {
             // What is owed is durable where state is kept; only what is handed over one by one piles up.
             let waits = match self.hurry {
                 Some(_) => self.shard.backlog(topic),
-                None => self.shard.unsettled_records(topic),
+                None => self.shard.unsettled_records(topic).max(self.shard.backlog(topic)),
             };
             gauge.store(waits, Ordering::Relaxed);
         }

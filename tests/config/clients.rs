@@ -12,7 +12,7 @@ use super::{SMALL, advice, bad, good, only, small_and, warnings, with_topics};
 const TEN: [&str; 11] = ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K"];
 
 #[test]
-fn row_4_04_in_multi_mode_each_topic_has_its_own_group() {
+fn row_4_04_and_1_04_in_multi_mode_each_topic_has_its_own_group() {
     let settings = good(&with_topics(Some(true), "", &["TopicA", "TopicB"])).settings;
     let groups: Vec<_> = settings.consumers.iter().map(|c| (c.group.as_str(), c.topics.len())).collect();
     assert_eq!(groups, [("base-TopicA", 1), ("base-TopicB", 1)]);
@@ -215,7 +215,7 @@ fn row_0_04_a_client_id_of_the_user_is_the_base_of_all() {
 }
 
 #[test]
-fn row_0_14_and_0_15_session_heartbeat_and_poll_interval_must_fit() {
+fn row_0_14_and_0_15_and_1_11_session_heartbeat_and_poll_interval_must_fit() {
     let consumer = |lines: &str| with_topics(Some(true), lines, &["A"]);
     only(
         &bad(&consumer("session_timeout_ms = 400000")),

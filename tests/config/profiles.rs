@@ -137,3 +137,19 @@ fn row_1_28_what_keeps_exclusive_tasks_from_being_exclusive_is_advised_against()
     }
     assert_eq!(said("task", ""), []);
 }
+
+#[test]
+fn the_log_tells_of_each_record_of_a_queue_and_of_no_other_topic() {
+    let is_queue = |text: &str| good(text).settings.topics[0].is_queue;
+    assert!(is_queue(&with_topics(Some(true), "profile = 'task'", &["A"])));
+    assert!(is_queue(&with_topics(Some(true), "profile = 'exclusive_task'", &["A"])));
+    assert!(!is_queue(&with_topics(Some(true), "profile = 'catch_up'", &["A"])));
+    assert!(!is_queue(&with_topics(Some(true), "", &["A"])));
+}
+
+#[test]
+fn row_4_30_what_waits_between_clients_and_modules_is_bounded_by_the_same_total_as_what_clients_hold() {
+    let loaded = good(&with_topics(Some(true), "prefetch_total_mb = 32", &["A", "B"]));
+    let held: usize = loaded.settings.consumers.iter().map(|consumer| consumer.prefetch_bytes).sum();
+    assert_eq!((held, loaded.settings.service.lane_bytes), (32 << 20, 32 << 20));
+}

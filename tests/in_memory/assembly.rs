@@ -55,6 +55,23 @@ async fn a_dependent_is_fed_in_the_process_and_sees_the_same_version() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn row_0_29_what_is_published_counts_for_nobody_before_it_is_acknowledged() {
+    let (up, down) = (Scripted::new("up", |_| Reply::Echo), Scripted::new("down", |_| Reply::Echo));
+    let mut world = World::new(&config(CHAIN), vec![up.clone(), down.clone()]);
+    world.assign_all().await;
+    world.publisher.freeze("MODULE-OUTPUT-UP");
+    world.send("LOAD", &[r#"{"s":"S","kw":1}"#]).await;
+    world.pass(60_000).await;
+    assert_eq!((up.seen().len(), down.seen().len()), (1, 0), "a dependent sees only what is certain");
+    assert_eq!((world.handle.tally().results, world.committed("LOAD")), (0, Some(0)));
+    world.publisher.thaw();
+    world.pass(5_000).await;
+    assert_eq!((up.seen().len(), down.seen().len()), (1, 1), "and nothing was called again meanwhile");
+    assert_eq!((world.handle.tally().results, world.committed("LOAD")), (2, Some(1)));
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_committed_while_a_dependent_is_still_owed() {
     let up = Scripted::new("up", |_| Reply::Echo);
     let down = Scripted::new("down", |_| Reply::After(20_000));

@@ -1,5 +1,6 @@
 //! Queues of work: each reading of a topic is a run of its own, durable before it starts, done once, none dropped.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use quorate::pipeline::durable::StateStore as _;
@@ -116,5 +117,105 @@ async fn after_a_failed_flush_nothing_more_is_taken_in_committed_or_written() {
     assert!(world.handle.is_broken());
     assert_eq!((module.seen().len(), world.committed("TASK")), (1, committed));
     assert!(store.raise(Vec::new()).await.is_err(), "nothing is tried again as if nothing had happened");
+    world.stop().await;
+}
+
+/// Two queues, each with a module of its own.
+const TWO_QUEUES: &str = r#"
+[kafka]
+bootstrap_servers = ["localhost:9092"]
+[kafka.consumer]
+group_id = "test"
+multi_consumer_mode = true
+auto_offset_reset = "earliest"
+[topics.TASK]
+station = "/s"
+[topics.RESULT]
+station = "/s"
+[modules.processor]
+enabled = true
+requires = ["TASK"]
+trigger = { each = true, on = ["TASK"] }
+concurrency = 1
+[modules.uploader]
+enabled = true
+requires = ["RESULT"]
+trigger = { each = true, on = ["RESULT"] }
+concurrency = 1
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn row_1_05_and_1_32_a_queue_whose_tasks_are_slow_keeps_no_queue_with_a_module_of_its_own_waiting() {
+    let processor = Scripted::new("processor", |_| Reply::After(25_000));
+    let uploader = Scripted::new("uploader", |_| Reply::Echo);
+    let store = MemoryStore::default();
+    let mut world = World::keeping(TWO_QUEUES, vec![processor.clone(), uploader.clone()], &store);
+    world.assign_all().await;
+    let all: Vec<String> = (0..50).map(|n| task(n % 5, n)).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    world.send("TASK", &all).await;
+    world.send("RESULT", &all).await;
+    world.pass(20_000).await;
+    assert_eq!((processor.seen().len(), uploader.seen().len()), (1, 50));
+    assert_eq!((world.committed("TASK"), world.committed("RESULT")), (Some(50), Some(50)), "what waits is durable");
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_0_12_what_is_committed_ends_at_the_first_task_that_is_not_done_and_that_one_comes_again_after_a_kill() {
+    let module =
+        Scripted::new("m", |input| if input.station.as_str() == "S1" { Reply::After(25_000) } else { Reply::Echo });
+    // Nothing outlives this process: only the group's position says where the next one begins.
+    let mut world = World::new(&tasks(8), vec![module.clone()]);
+    world.assign_all().await;
+    let all: Vec<String> = (0..4).map(|n| task(n, n)).collect();
+    world.send("TASK", &all.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    world.pass(10_000).await;
+    assert_eq!(module.seen().len(), 4);
+    assert_eq!(world.committed("TASK"), Some(1), "the tasks behind the one in hand are done, and not committed");
+    world.stop().await;
+
+    let again = Scripted::new("m", |_| Reply::Echo);
+    let mut world = World::new(&tasks(8), vec![again.clone()]);
+    world.assign("TASK", 0, 1, 1, 1).await;
+    // What the topic still holds.
+    world.send("TASK", &all[1..].iter().map(String::as_str).collect::<Vec<_>>()).await;
+    world.pass(10_000).await;
+    let mut stations = again.stations();
+    stations.sort();
+    assert_eq!(stations, ["S1", "S2", "S3"]);
+    assert_eq!(world.committed("TASK"), Some(4));
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_1_16_attempts_are_counted_in_the_result_and_anew_in_each_process() {
+    let failing = |times: usize| {
+        let calls = AtomicUsize::new(0);
+        Scripted::new("m", move |_| {
+            let call = calls.fetch_add(1, Ordering::Relaxed);
+            if call < times { Reply::Fail } else { Reply::Echo }
+        })
+    };
+    let config = tasks(1).replace("attempts = 1", "attempts = 9, backoff = \"60s\", max_backoff = \"60s\"");
+    let store = MemoryStore::default();
+    let first = failing(usize::MAX);
+    let mut world = World::keeping(&config, vec![first.clone()], &store);
+    world.assign_all().await;
+    world.send("TASK", &[&task(1, 0)]).await;
+    world.pass(200_000).await;
+    assert!(first.seen().len() > 2, "{}", first.seen().len());
+    world.stop().await;
+
+    let mut world = World::keeping(&config, vec![failing(2)], &store.reopened());
+    world.assign("TASK", 0, 1, 1, 1).await;
+    world.pass(300_000).await;
+    let results = world.publisher.of(OUT);
+    assert_eq!(results.len(), 1);
+    assert_eq!(
+        header(&results[0], "quorate-attempt").as_deref(),
+        Some("3"),
+        "those of the process that died are not known"
+    );
     world.stop().await;
 }

@@ -1,6 +1,8 @@
 //! The Kafka room against the client library's mock cluster: what reaches a lane, what is committed, how a consumer
 //! ends. The mock proves no delivery guarantee, fences no zombie and knows no timestamps; a real broker has to.
 
+mod commits;
+mod publishing;
 mod standing;
 mod trouble;
 
@@ -14,14 +16,12 @@ use quorate::config::{
     Undecodable,
 };
 use quorate::kafka::{
-    ConnectError, EmbeddedBroker, IntakeSetup, KafkaConsumers, KafkaPublisher, Timing, TopicState, TroubleKind,
-    describe_topics, wait_for_brokers,
+    ConnectError, EmbeddedBroker, IntakeSetup, KafkaConsumers, Timing, TopicState, TroubleKind, describe_topics,
+    wait_for_brokers,
 };
 use quorate::pipeline::durable::Standings;
 use quorate::pipeline::lane::{LaneReceiver, lane};
-use quorate::pipeline::ports::{
-    AssignedPartition, Commit, Consumers, LaneItem, OutgoingRecord, PublishError, Publisher,
-};
+use quorate::pipeline::ports::{AssignedPartition, Commit, Consumers, LaneItem};
 use quorate_core::ident::{Epoch, NextOffset, TopicId};
 use quorate_core::record::RecordBatch;
 use rdkafka::ClientConfig;
@@ -68,6 +68,7 @@ fn topic(quota: usize) -> TopicSettings {
         on_out_of_range: OutOfRange::Earliest,
         on_recreate: Recreated::Earliest,
         on_failure: Undecodable::DeadLetter,
+        is_queue: false,
         rehydrate: Rehydrate::None,
         missing_topic: MissingTopic::Wait,
         expect_ms: None,
@@ -236,7 +237,7 @@ fn broker_with(topics: &[(&str, i32)]) -> EmbeddedBroker {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn row_4_05_a_batch_reaches_the_lane_with_bytes_positions_and_epochs_and_obeys_the_quota() {
+async fn row_4_05_and_4_31_a_batch_reaches_the_lane_in_order_with_bytes_positions_and_epochs_and_obeys_the_quota() {
     let broker = broker_with(&[("T", 1)]);
     produce(broker.servers(), "T", 0, (0..25).map(|i| format!("payload {i}")));
     let mut room = Room::start(&["T"], vec![topic(10)], vec![consumer(broker.servers(), "g-T", &[0])]);
@@ -290,6 +291,27 @@ async fn row_1_07_the_start_position_is_committed_once_and_settled_ones_follow()
     let report = room.consumers.close(PATIENCE).await;
     assert_eq!(report.abandoned, Vec::<Arc<str>>::new());
     assert_eq!(group.committed("T", 0), Offset::Offset(7), "never lower, never of a stale epoch");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_1_06_records_without_a_key_with_an_empty_one_and_with_bytes_that_are_no_text_are_told_apart() {
+    let broker = broker_with(&[("T", 1)]);
+    let producer: BaseProducer = ClientConfig::from_iter(client(broker.servers()).0).create().expect("a producer");
+    let keys: [Option<&[u8]>; 4] = [None, Some(b""), Some(&[0xff, 0x00, 0xfe]), Some(b"S1")];
+    for key in keys {
+        let record = BaseRecord::<[u8], str>::to("T").partition(0).payload("{}");
+        producer.send(key.into_iter().fold(record, BaseRecord::key)).expect("room in the producer");
+    }
+    producer.flush(PATIENCE).expect("everything produced");
+    let mut room = Room::start(
+        &["T"],
+        vec![TopicSettings { is_queue: true, ..topic(10) }],
+        vec![consumer(broker.servers(), "g-T", &[0])],
+    );
+    let batches = room.batches(0, keys.len()).await;
+    let read = batches.iter().flat_map(|batch| batch.rows().iter().map(|row| batch.key(row)));
+    assert_eq!(read.collect::<Vec<_>>(), keys);
+    room.consumers.close(PATIENCE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -481,24 +503,6 @@ async fn row_4_34_an_out_of_range_answer_while_reading_loses_and_repeats_nothing
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn row_1_14_a_refused_commit_is_counted_and_made_good() {
-    let cluster = MockCluster::new(1).expect("a mock cluster");
-    let servers = cluster.bootstrap_servers();
-    cluster.create_topic("T", 1, 1).expect("a topic");
-    produce(&servers, "T", 0, ["x".to_owned()]);
-    let group = Onlooker(
-        ClientConfig::from_iter(client(&servers).0).set("group.id", "g-T").create().expect("a client of the group"),
-    );
-    cluster
-        .request_errors(RDKafkaApiKey::OffsetCommit, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED]);
-    let mut room = Room::start(&["T"], vec![topic(10)], vec![consumer(&servers, "g-T", &[0])]);
-    room.assigned(0).await;
-    group.until_committed("T", 0, 0).await;
-    assert_eq!(room.consumers.health().snapshot()[0].failed_commits, 1);
-    room.consumers.close(PATIENCE).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn row_4_36_loading_starts_before_the_committed_position() {
     let broker = broker_with(&[("T", 1)]);
     produce(broker.servers(), "T", 0, (0..8).map(|i| i.to_string()));
@@ -511,30 +515,6 @@ async fn row_4_36_loading_starts_before_the_committed_position() {
     room.batches(0, 8).await;
     room.consumers.close(PATIENCE).await;
     assert_eq!(group.committed("T", 0), Offset::Offset(5));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn row_3_03_one_producer_acknowledges_and_refuses_only_what_no_broker_takes() {
-    let broker = broker_with(&[("out", 1)]);
-    let mut properties = client(broker.servers());
-    properties.0.insert("linger.ms".to_owned(), "0".to_owned());
-    properties.0.insert("message.max.bytes".to_owned(), "2000".to_owned());
-    properties.0.insert("enable.idempotence".to_owned(), "true".to_owned());
-    let publisher = KafkaPublisher::new(properties).expect("a publisher");
-    let record = |value: Vec<u8>| OutgoingRecord {
-        topic: "out".into(),
-        key: Some(b"S1".to_vec()),
-        value: Some(value),
-        headers: vec![("quorate-module", b"m".to_vec())],
-    };
-    let all = (0..100).map(|i| publisher.publish(record(vec![i; 10])));
-    assert!(futures::future::join_all(all).await.into_iter().all(|outcome| outcome.is_ok()));
-    let refused = publisher.publish(record(vec![0; 10_000])).await;
-    assert!(matches!(refused, Err(PublishError::Refused(_))), "{refused:?}");
-    let health = publisher.health();
-    assert_eq!((health.delivered, health.refused, health.in_flight, health.clients_built), (100, 1, 0, 1));
-    assert_eq!(publisher.close(PATIENCE).await, 0);
-    assert_eq!(publisher.publish(record(vec![1])).await, Err(PublishError::Closed));
 }
 
 #[tokio::test(flavor = "multi_thread")]

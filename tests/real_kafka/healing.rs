@@ -9,6 +9,7 @@ use tempfile::NamedTempFile;
 
 use crate::follow::Results;
 use crate::place::{Config, PATIENCE, Place, reading, stations, text};
+use crate::process::{Process, Signal};
 use crate::running::Running;
 use crate::scripted::Scripted;
 
@@ -59,6 +60,32 @@ fn row_4_27_a_missing_topic_is_named_and_holds_up_only_those_who_need_it_until_i
         place.until_all_committed(&place.group(topic), topic);
     }
     assert!(running.stop().drained);
+}
+
+#[test]
+fn row_1_30_a_missing_topic_ends_the_start_or_is_created_as_the_setting_says() {
+    let broker = require_broker!();
+    let place = Place::new(broker, "row_1_30");
+    place.create(&[]);
+    let mut config = place.config();
+    place.reads(&mut config, &["A"]);
+    place.requires(&mut config, "probe", &["A"]);
+    config.set("kafka.consumer", "missing_topic", text("fail"));
+    let mut process = Process::run(&config);
+    assert_eq!(process.until_ended(PATIENCE).0, Some(1), "{}", process.log());
+    assert!(process.log().contains(&place.topic("A")), "the topic is named:\n{}", process.log());
+
+    config.set("kafka.consumer", "missing_topic", text("create"));
+    let topic = format!("topics.{}", place.topic("A"));
+    config.set(&topic, "provision", "{ partitions = 3, replication = 1 }");
+    let mut process = Process::run(&config);
+    process.until_logged("topic started", 1);
+    assert_eq!(broker.end_offsets(&place.topic("A")).len(), 3, "created with as many partitions as asked for");
+    let stations = stations(5);
+    place.produce("A", stations.iter().map(|station| reading(station, 1)));
+    Results::of(&place).until_last(&place, "probe", &stations, &[("A", 1)]);
+    process.signal(Signal::TERM);
+    assert_eq!(process.until_ended(PATIENCE).0, Some(0));
 }
 
 #[test]
@@ -131,7 +158,7 @@ fn row_1_29_no_offset_moves_past_a_result_or_dead_letter_whose_topic_is_denied()
     place.produce("B", [("S0".to_owned(), "no reading".to_owned())]);
     within(PATIENCE, "a result and a dead letter to be tried and refused", || {
         let publishing = running.service().publishing();
-        (publishing.in_flight == 2 && publishing.retried >= 6).then_some(())
+        (publishing.in_flight == 2 && publishing.totals().2 >= 6).then_some(())
     });
     let (trouble, _) = running.service().publishing().trouble.expect("what keeps results back is named");
     assert_eq!(trouble.kind, TroubleKind::TopicDenied);

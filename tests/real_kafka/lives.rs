@@ -50,6 +50,7 @@ impl Intake {
             on_out_of_range: OutOfRange::Earliest,
             on_recreate: Recreated::Earliest,
             on_failure: Undecodable::DeadLetter,
+            is_queue: false,
             rehydrate: Rehydrate::None,
             missing_topic: MissingTopic::Wait,
             expect_ms: None,

@@ -21,3 +21,4 @@ mod running;
 mod scripted;
 mod starvation;
 mod stopping;
+mod tasks;

@@ -65,6 +65,14 @@ impl Process {
         self.started.elapsed()
     }
 
+    /// The most memory that it held so far, in MiB.
+    pub fn peak_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a living process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak");
+        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().expect("a number");
+        kib >> 10
+    }
+
     /// Sends a signal; one that comes after the end is lost.
     pub fn signal(&self, signal: Signal) {
         // Our own child, not waited for yet: its id belongs to nobody else.

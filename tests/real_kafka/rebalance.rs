@@ -14,7 +14,7 @@ use crate::scripted::{Scripted, echo};
 const PARTITIONS: i32 = 4;
 
 /// Joins a group as a stranger that reads and never commits, until it owns something.
-fn join(broker: &Broker, group: &str, topic: &str) -> BaseConsumer {
+pub fn join(broker: &Broker, group: &str, topic: &str) -> BaseConsumer {
     let mut config = broker.client_config();
     config.set("group.id", group).set("enable.auto.commit", "false").set("partition.assignment.strategy", "range");
     config.set("session.timeout.ms", "6000").set("heartbeat.interval.ms", "300");

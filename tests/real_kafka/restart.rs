@@ -8,7 +8,7 @@ use crate::running::Running;
 use crate::scripted::{Gate, Scripted};
 
 #[test]
-fn row_4_32_switching_the_mode_there_and_back_loses_nothing() {
+fn row_4_32_and_4_35_switching_the_mode_there_and_back_loses_nothing() {
     let broker = require_broker!();
     let place = Place::new(broker, "row_4_32");
     let topics = ["A", "B"];

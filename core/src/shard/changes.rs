@@ -307,10 +307,7 @@ impl Shard {
         let Some(station) = self.find_or_readmit(id, station_hash(id)) else { return };
         let key = self.once_key(&change.station, module, &what);
         let run = &mut self.stations[station as usize].runs[module.ix()];
-        if let Err(at) = run.pending.binary_search_by_key(&change.number, |pending| pending.number) {
-            let pending = Pending { number: change.number, topic, what, owed: None, ready: true, key };
-            run.pending.insert(at, pending);
-        }
+        run.pending.insert(Pending { number: change.number, topic, what, owed: None, ready: true, key });
     }
 
     fn restore_early(&mut self, early: &EarlyRecord) {

@@ -197,7 +197,7 @@ impl DueRuns {
         let run = &mut state.runs[id.module.ix()];
         run.phase = Phase::Running;
         (run.last_at, run.ran) = (Some(now), true);
-        let pending = run.pending.pop_front_if(|pending| pending.ready);
+        let pending = run.pending.pop_ready();
         let (saw_changes, owed) = (std::mem::take(&mut run.changed), run.owed.take());
         let early = std::mem::take(&mut run.early);
         run.running = Some(Running { saw_changes, owed, early, pending: pending.clone(), hash: None });
@@ -286,7 +286,7 @@ impl DueRuns {
         self.backlog[topic.ix()] -= before;
         let topic = run.pending.front().map_or(topic, |oldest| oldest.topic);
         let counts = self.each[module.ix()] || run.phase != Phase::Idle;
-        let now = if counts { run.pending.len() } else { 0 };
+        let now = if counts { run.pending.weight() } else { 0 };
         self.backlog[topic.ix()] += now;
         run.backlog = (topic, now);
     }

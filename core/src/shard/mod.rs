@@ -21,6 +21,7 @@ mod run;
 mod station;
 mod ticks;
 mod upstream;
+mod waiting;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};

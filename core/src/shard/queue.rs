@@ -73,7 +73,8 @@ impl Shard {
         self.queues.hurried
     }
 
-    /// How much of a topic waits to be handed over one by one.
+    /// How much of a topic waits to be handed over one by one: a bucket is one, a reading one for every 16 KiB that
+    /// it begins.
     #[must_use]
     pub fn backlog(&self, topic: TopicId) -> usize {
         self.due.backlog(topic)

@@ -1,8 +1,7 @@
 //! What one module owes one station, and where that stands.
 
-use std::collections::VecDeque;
-
 use super::RunState;
+use super::waiting::Waiting;
 use crate::contract::InputHash;
 use crate::ident::{Millis, ModuleId, TopicId};
 use crate::provenance::Origin;
@@ -33,7 +32,7 @@ pub(super) struct Run {
     /// Something changed that no invocation has seen.
     pub(super) changed: bool,
     /// Closed buckets and readings that no invocation has seen, oldest first. Each is seen by one of its own.
-    pub(super) pending: VecDeque<Pending>,
+    pub(super) pending: Waiting,
     /// The newest record that is unsettled because of those changes. None while the run waits for completeness: then
     /// nothing is due, and the record that completes the station will be owed instead.
     pub(super) owed: Option<Origin>,
@@ -151,7 +150,6 @@ impl Run {
         if let Some(pending) = in_flight.filter(|pending| pending.number == number) {
             return Some(pending);
         }
-        let at = self.pending.binary_search_by_key(&number, |pending| pending.number).ok()?;
-        self.pending.get_mut(at)
+        self.pending.numbered(number)
     }
 }

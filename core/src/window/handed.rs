@@ -10,6 +10,9 @@ use crate::ident::Millis;
 use crate::plan::Pointer;
 use crate::provenance::Provenance;
 
+/// Where what waits is bounded, a reading counts once for every so many bytes that it begins.
+const BYTES_OF_ONE: usize = 16 << 10;
+
 /// A closed bucket, or one reading.
 #[derive(Clone, Debug)]
 pub(crate) enum Handed {
@@ -39,6 +42,14 @@ impl Handed {
         match self {
             Self::Bucket(bucket) => bucket.to(),
             Self::Reading(single) => single.time,
+        }
+    }
+
+    /// How much it counts where what waits is bounded.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Bucket(_) => 1,
+            Self::Reading(single) => single.reading.as_json().len().div_ceil(BYTES_OF_ONE),
         }
     }
 
