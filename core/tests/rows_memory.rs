@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use allocation_counter::measure;
@@ -12,7 +13,8 @@ use quorate_core::ident::{Epoch, Millis, Offset};
 use quorate_core::plan::{Pad, Plan};
 use quorate_core::record::RecordBatch;
 use quorate_core::shard::Mode;
-use support::live::Live;
+use serde_json::json;
+use support::live::{Live, sent};
 use support::{SECOND, T0, module, plan, topic};
 
 /// A week of seconds.
@@ -146,4 +148,30 @@ fn of_a_week_only_the_part_that_changed_is_given_out() {
     }
     assert!(parts < 5_500, "{parts} parts");
     assert!(most < 40, "{most} were long");
+}
+
+/// Readings for all stations, each in a flush of its own.
+fn global_orders(live: &mut Live, orders: Range<i64>) {
+    for order in orders {
+        live.apply("ORDERS", T0 + order, &[sent(order, T0 + order, json!({ "n": order }))]);
+        drop(live.shard.take_changes());
+        live.shard.flushed(Millis(T0 + order));
+    }
+}
+
+#[test]
+fn a_copy_of_a_global_window_that_another_shard_keeps_remembers_nothing_of_what_left_it() {
+    let orders = || plan(vec![topic("ORDERS").global().rows(500, None)], vec![module("probe").requires(&["ORDERS"])]);
+    let mut telling = Live::durable(orders());
+    telling.all_loaded(T0);
+    let first = (0..2_000).map(|order| sent(order, T0 + order, json!({ "n": order }))).collect::<Vec<_>>();
+    telling.apply("ORDERS", T0, &first);
+
+    let mut copy = Live::durable(orders());
+    copy.shard.leave_global_letters();
+    copy.shard.restore(&telling.shard.take_changes());
+    copy.all_loaded(T0);
+    global_orders(&mut copy, 2_000..10_000);
+    let growth = measure(|| global_orders(&mut copy, 10_000..60_000)).bytes_current;
+    assert!(growth < 4_096, "{growth} bytes more after 50,000 readings of which 500 are kept");
 }

@@ -40,6 +40,8 @@ pub struct Knobs {
     pub metadata_ms: u64,
     /// Records that a topic hands out in one turn.
     pub poll_records: u32,
+    /// For how long a station that is silent is remembered; longer than any test, unless the scenario is about that.
+    pub forget_after: String,
 }
 
 impl Default for Knobs {
@@ -52,6 +54,7 @@ impl Default for Knobs {
             flush_interval_ms: 100,
             metadata_ms: 1000,
             poll_records: 500,
+            forget_after: "400d".to_owned(),
         }
     }
 }
@@ -86,6 +89,7 @@ pub fn toml(scenario: &str, bootstrap: &str, knobs: &Knobs) -> String {
         flush_interval_ms,
         metadata_ms,
         poll_records,
+        forget_after,
     } = knobs;
     let of = |role| topic(scenario, role);
     let heartbeat_ms = session_timeout_ms / 12;
@@ -112,6 +116,9 @@ heartbeat_interval_ms = {heartbeat_ms}
 [service]
 flush_interval = "{flush_interval_ms}ms"
 drain_timeout = "{drain_timeout_s}s"
+
+[stations]
+forget_after = "{forget_after}"
 
 [state]
 mode = "local"

@@ -18,7 +18,7 @@ use crate::observer;
 use crate::seed::{Chance, seed};
 use crate::service::{PATIENCE, Service, quorate, quorate_armed, quorate_deaf_to_limits};
 use crate::watch::Watch;
-use crate::workload::{STATIONS, Workload};
+use crate::workload::Workload;
 
 /// Partitions of the workload's topics.
 const PARTITIONS: [(Role, i32); 5] =
@@ -144,6 +144,11 @@ impl<'b> Scenario<'b> {
         self.dir.path().join(STATE)
     }
 
+    /// The process that runs at the moment; 0 is none.
+    pub fn process(&self) -> Arc<AtomicU32> {
+        Arc::clone(&self.pid)
+    }
+
     /// Starts another one beside it with the same configuration, as on another host: nothing on disk is shared.
     pub fn start_elsewhere(&self) -> Service {
         let elsewhere = self.dir.path().join("elsewhere");
@@ -207,10 +212,15 @@ impl<'b> Scenario<'b> {
 
     /// Lets the service settle everything and hand over what waits for its time, ends it in order, and judges the whole.
     pub fn finish(self, service: Service, workload: &Workload, rules: &Rules) {
-        self.until_settled();
-        self.until_handed_over(workload, rules);
+        self.until_done(workload, rules);
         assert_eq!(service.terminate(self.drain_bound()), 0, "nothing was due");
         self.judge(workload, rules);
+    }
+
+    /// Lets the service settle everything and hand over what waits for its time.
+    pub fn until_done(&self, workload: &Workload, rules: &Rules) {
+        self.until_settled();
+        self.until_handed_over(workload, rules);
     }
 
     /// Positions may pass what is kept, such as buckets that are open: waits until all of that has come out. What has not
@@ -233,11 +243,12 @@ impl<'b> Scenario<'b> {
         history.letters = observer::letters(self.broker, &config::dead_letters(self.name));
     }
 
-    fn judge(self, workload: &Workload, rules: &Rules) {
+    /// Judges the whole, once the service has ended. Returns what was published.
+    pub fn judge(self, workload: &Workload, rules: &Rules) -> History {
         let (broker, name) = (self.broker, self.name);
         let produced = workload.produced();
         let model = model::fold(&produced, &self.config(), self.dir.path());
-        assert_eq!(model.len() as u64, STATIONS, "every station is complete in the model");
+        assert_eq!(model.len() as u64, workload.population().seen(), "every station is complete in the model");
         let mut history = History { produced, ..History::default() };
         self.add_published(&mut history);
         for role in Role::ALL {
@@ -266,5 +277,6 @@ impl<'b> Scenario<'b> {
             );
         }
         assert!(watched.peak_kib < MEMORY_KIB, "{peak_mib} MiB were held");
+        history
     }
 }

@@ -13,6 +13,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::config::{group, topic};
 use crate::history::{Role, Seen};
+use crate::process::Process;
 
 /// The pause between two looks, and how long one may take; a broker that is away has nothing to say.
 const EVERY: Duration = Duration::from_millis(200);
@@ -43,7 +44,8 @@ impl Watch {
             let mut peak_kib = 0;
             while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
                 groups.iter_mut().for_each(Group::look);
-                peak_kib = peak_kib.max(memory_kib(pid.load(Ordering::Acquire)));
+                let process = Process(pid.load(Ordering::Acquire));
+                peak_kib = peak_kib.max(process.status("VmHWM").unwrap_or(0));
             }
             Watched { seen: groups.into_iter().map(|group| (group.topic, group.seen)).collect(), peak_kib }
         });
@@ -58,7 +60,7 @@ impl Watch {
 }
 
 /// One topic's group and what is known of it.
-struct Group {
+pub struct Group {
     topic: String,
     client: BaseConsumer,
     committed: BTreeMap<i32, i64>,
@@ -67,7 +69,8 @@ struct Group {
 }
 
 impl Group {
-    fn new(broker: &Broker, scenario: &str, role: Role) -> Self {
+    /// Somebody who asks about the group and is no member of it.
+    pub fn new(broker: &Broker, scenario: &str, role: Role) -> Self {
         let mut config = broker.client_config();
         config.set("group.id", group(scenario, role)).set("enable.auto.commit", "false");
         let client = config.create().expect("valid properties");
@@ -82,21 +85,37 @@ impl Group {
 
     /// Takes what is committed at the moment. An offset that is gone counts as the one that was there.
     fn look(&mut self) {
-        let Ok(metadata) = self.client.fetch_metadata(Some(&self.topic), PATIENT) else { return };
-        let mut question = TopicPartitionList::new();
-        for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
-            question.add_partition(&self.topic, partition.id());
-        }
-        let Ok(answer) = self.client.committed_offsets(question, PATIENT) else { return };
+        let Some(committed) = self.ask() else { return };
         self.seen.looks += 1;
-        for element in answer.elements() {
-            let (partition, Offset::Offset(offset)) = (element.partition(), element.offset()) else { continue };
+        for (partition, offset) in committed {
+            let Some(offset) = offset else { continue };
             let before = self.committed.insert(partition, offset);
             if let Some(before) = before.filter(|before| *before > offset) {
                 self.seen.back.push((partition, before, offset));
             }
             self.compare_with_end(partition, offset);
         }
+    }
+
+    /// What is committed of each partition; none when the broker does not say.
+    fn ask(&self) -> Option<BTreeMap<i32, Option<i64>>> {
+        let metadata = self.client.fetch_metadata(Some(&self.topic), PATIENT).ok()?;
+        let mut question = TopicPartitionList::new();
+        for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+            question.add_partition(&self.topic, partition.id());
+        }
+        let answer = self.client.committed_offsets(question, PATIENT).ok()?;
+        let offset = |offset| if let Offset::Offset(offset) = offset { Some(offset) } else { None };
+        Some(answer.elements().iter().map(|of| (of.partition(), offset(of.offset()))).collect())
+    }
+
+    /// Records behind what is committed; none when the broker does not say.
+    pub fn lag(&self) -> Option<i64> {
+        let behind = self.ask()?.into_iter().map(|(partition, committed)| {
+            let (begin, end) = self.client.fetch_watermarks(&self.topic, partition, PATIENT).ok()?;
+            Some(end - committed.unwrap_or(begin))
+        });
+        behind.sum()
     }
 
     /// A log only grows: its end is asked for when the one known is too low.
@@ -109,17 +128,4 @@ impl Group {
             }
         }
     }
-}
-
-/// The most memory a process held so far; 0 when there is none.
-fn memory_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok()).unwrap_or(0)
-}
-
-#[test]
-fn this_process_holds_some_memory() {
-    assert!(memory_kib(std::process::id()) > 1024);
-    assert_eq!(memory_kib(0), 0);
 }

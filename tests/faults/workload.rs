@@ -15,14 +15,28 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 use crate::config::topic;
 use crate::history::{Produced, Role};
+use crate::population::{Population, name};
 use crate::seed::Chance;
 
-/// Stations that send.
+/// Stations that send, unless they come and go.
 pub const STATIONS: u64 = 20;
 
 /// Records of a turn, and the pause after it: about 500 records a second.
 const TURN: usize = 10;
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Where stations come and go: those that stay, those beside them at any moment, and turns from one newcomer to the
+/// next. Together about 25 newcomers a second, each of which sends for some four seconds.
+const RESIDENTS: u64 = 10;
+const PASSING: u64 = 100;
+const TURNS_PER_NEWCOMER: u64 = 2;
+
+/// One newcomer out of so many brings a calendar with it: every station that is known has a result for each.
+const CALENDAR_PER_NEWCOMERS: u64 = 250;
+
+/// One reading of the curve out of so many comes this much too late, in milliseconds.
+const LATE_ONCE_IN: u64 = 50;
+const LATE_MS: i64 = 5000;
 
 /// How far back the time of an order that was held up on its way may lie, in milliseconds.
 const HELD_UP_MS: u64 = 3000;
@@ -53,6 +67,9 @@ pub struct Workload {
     incarnations: BTreeMap<Role, u32>,
     bad_once_in: Option<u64>,
     held_up: bool,
+    population: Population,
+    /// Stations come and go; turns since the last newcomer.
+    churn: Option<u64>,
 }
 
 #[derive(Default)]
@@ -91,8 +108,25 @@ impl Workload {
         let producer =
             config.create_with_context(Acknowledged::default()).expect("the producer's properties are valid");
         let (chance, incarnations) = (Chance::of(scenario), BTreeMap::new());
-        let bad_once_in = Some(BAD_ONCE_IN);
-        Self { scenario, chance, producer, serial: 0, clock: 0, incarnations, bad_once_in, held_up: true }
+        Self {
+            scenario,
+            chance,
+            producer,
+            serial: 0,
+            clock: 0,
+            incarnations,
+            bad_once_in: Some(BAD_ONCE_IN),
+            held_up: true,
+            population: Population::settled(STATIONS),
+            churn: None,
+        }
+    }
+
+    /// Stations come, send for a while and fall silent for ever; some readings come too late for their bucket.
+    pub fn churning(mut self) -> Self {
+        self.population = Population::passing(RESIDENTS, PASSING);
+        self.churn = Some(0);
+        self
     }
 
     /// How many records cannot be read: one in so many, or none.
@@ -112,40 +146,68 @@ impl Workload {
         *self.incarnations.entry(role).or_default() += 1;
     }
 
+    /// The stations that send, and those that did.
+    pub fn population(&self) -> &Population {
+        &self.population
+    }
+
     /// Sends what makes every station complete: a calendar, and a parameter and a full window of orders of each.
     pub fn complete_all(&mut self) {
         self.send(Role::Calendar, 0);
-        for station in 0..STATIONS {
-            self.send(Role::Param, station);
-            (0..crate::config::ORDERS).for_each(|_| self.send(Role::Orders, station));
-        }
+        self.population.alive().for_each(|station| self.complete(station));
     }
 
-    /// One turn of all kinds of records in a mixture that chance makes.
+    fn complete(&mut self, station: u64) {
+        self.send(Role::Param, station);
+        (0..crate::config::ORDERS).for_each(|_| self.send(Role::Orders, station));
+    }
+
+    /// One turn of all kinds of records in a mixture that chance makes. Where stations come and go, newcomers are half of
+    /// what is sent, and calendars come with them.
     pub fn turn(&mut self) {
-        for _ in 0..TURN {
+        let churns = self.churn.is_some();
+        for _ in 0..if churns { TURN / 2 } else { TURN } {
             let role = match self.chance.within(0..100) {
-                0 => Role::Calendar,
-                1..=9 => Role::Param,
+                0 if !churns => Role::Calendar,
+                0..=9 => Role::Param,
                 10..=53 => Role::Orders,
                 54 => Role::Task,
                 _ => Role::Curve,
             };
-            let station = self.chance.within(0..STATIONS);
+            let station = self.population.any(&mut self.chance);
             if self.bad_once_in.is_some_and(|times| self.chance.once_in(times)) {
                 self.send_bad(role);
             } else {
                 self.send(role, station);
             }
         }
+        if let Some(turns) = self.churn {
+            let comes = turns + 1 == TURNS_PER_NEWCOMER;
+            self.churn = Some(if comes { 0 } else { turns + 1 });
+            if comes {
+                self.replace_one();
+            }
+        }
         self.producer.poll(Duration::ZERO);
+    }
+
+    /// One station is not heard of again, another one takes its place.
+    fn replace_one(&mut self) {
+        let newcomer = self.population.succeed();
+        self.complete(newcomer);
+        if newcomer.is_multiple_of(CALENDAR_PER_NEWCOMERS) {
+            self.send(Role::Calendar, newcomer);
+        }
     }
 
     /// Sends a reading of a station.
     pub fn send(&mut self, role: Role, station: u64) {
-        let key = if role == Role::Calendar { "all".to_owned() } else { format!("S{station}") };
+        let key = if role == Role::Calendar { "all".to_owned() } else { name(station) };
         let serial = self.next_serial();
         let mut ts = self.next_ms();
+        if role == Role::Curve && self.churn.is_some() && self.chance.once_in(LATE_ONCE_IN) {
+            ts -= LATE_MS;
+        }
         if role == Role::Orders && self.held_up && self.chance.once_in(8) {
             ts -= i64::try_from(self.chance.within(1..HELD_UP_MS)).expect("a few seconds");
         }
@@ -171,7 +233,7 @@ impl Workload {
 
     /// Sends bytes that cannot be read; none is a null payload.
     pub fn send_raw(&mut self, role: Role, payload: Option<Vec<u8>>) {
-        let (ts, key) = (self.next_ms(), format!("S{}", self.chance.within(0..STATIONS)));
+        let (ts, key) = (self.next_ms(), name(self.population.any(&mut self.chance)));
         self.produce(role, ts, key, payload, None);
     }
 

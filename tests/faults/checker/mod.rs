@@ -25,6 +25,9 @@ pub struct Rules {
     pub shared: bool,
     /// Somebody else commits for the groups: their offsets may go back to where the service stands.
     pub foreign: bool,
+    /// Stations that were forgotten, each at a moment after its last reading that nobody knows: what is global may have
+    /// changed for them once more, or not.
+    pub forgotten: BTreeSet<String>,
 }
 
 /// A promise that was broken.

@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::{Breach, Rules};
 use crate::config::LATEST;
-use crate::history::{History, Place, Published, Source};
+use crate::history::{History, Place, Published, Role, Source};
 use crate::model::Model;
 
 fn states(history: &History) -> impl Iterator<Item = &Published> {
@@ -15,6 +17,7 @@ fn states(history: &History) -> impl Iterator<Item = &Published> {
 /// A station's last result is the fold of everything that was sent.
 pub fn last_results(history: &History, model: &Model, rules: &Rules) -> Vec<Breach> {
     let last: BTreeMap<&str, &Published> = states(history).map(|result| (result.station.as_str(), result)).collect();
+    let global = global(history);
     let mut breaches = Vec::new();
     for (station, wanted) in model {
         let station = station.clone();
@@ -22,7 +25,12 @@ pub fn last_results(history: &History, model: &Model, rules: &Rules) -> Vec<Brea
             breaches.push(Breach::NoResult { station });
             continue;
         };
-        if got.output != wanted.output {
+        if rules.forgotten.contains(&station) {
+            let (wanted, got) = (without(&wanted.output, &global), without(&got.output, &global));
+            if wanted != got {
+                breaches.push(Breach::LastDiffers { station, wanted: wanted.to_string(), got: got.to_string() });
+            }
+        } else if got.output != wanted.output {
             breaches.push(Breach::LastDiffers {
                 station,
                 wanted: wanted.output.to_string(),
@@ -37,6 +45,21 @@ pub fn last_results(history: &History, model: &Model, rules: &Rules) -> Vec<Brea
         unasked.map(|result| Breach::Unasked { module: result.module.clone(), station: result.station.clone() }),
     );
     breaches
+}
+
+/// Topics that are for all stations.
+fn global(history: &History) -> BTreeSet<&str> {
+    let of_all = history.produced.iter().filter(|record| record.role == Role::Calendar);
+    of_all.map(|record| record.topic.as_str()).collect()
+}
+
+/// An output without what it says of some topics.
+fn without(output: &Value, topics: &BTreeSet<&str>) -> Value {
+    let mut output = output.clone();
+    if let Some(inputs) = output.get_mut("inputs").and_then(Value::as_object_mut) {
+        inputs.retain(|topic, _| !topics.contains(topic.as_str()));
+    }
+    output
 }
 
 /// No result is made from less of a partition than the one before it.

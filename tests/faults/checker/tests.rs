@@ -139,6 +139,24 @@ fn a_last_result_of_less_than_all_readings_is_noticed_and_so_is_its_hash_alone()
 }
 
 #[test]
+fn of_a_station_that_was_forgotten_what_is_global_is_left_out_and_its_own_readings_count() {
+    let output = |own: &str, all: &str| json!({ "inputs": { "param": own, "calendar": all } });
+    let last = |own: &str, rules: &Rules| {
+        found(rules, |history, model| {
+            history.produced.push(produced(Role::Calendar, 0, 4, Some(9)));
+            history.published.retain(|result| result.module != LATEST);
+            history.published.push(Published { output: output(own, "before"), ..state(1, 2) });
+            model.insert(station(), Last { hash: "h2".to_owned(), output: output("newest", "after") });
+        })
+    };
+    let differs = |breaches: &[Breach]| matches!(breaches, [Breach::LastDiffers { .. }]);
+    let forgotten = Rules { forgotten: [station()].into(), ..Rules::default() };
+    assert_eq!(last("newest", &forgotten), []);
+    assert!(differs(&last("older", &forgotten)));
+    assert!(differs(&last("newest", &Rules::default())), "one that sends knows what is global");
+}
+
+#[test]
 fn a_result_older_than_the_one_before_it_is_noticed_though_the_last_is_right() {
     let breaches = strictly(|history, _| history.published.insert(2, state(1, 0)));
     let (before, after) = (source(Role::Param, 2, 2), source(Role::Param, 0, 0));
