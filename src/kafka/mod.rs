@@ -28,7 +28,7 @@ mod poll;
 mod producer;
 mod recorder;
 mod stall;
-mod start;
+pub mod start;
 mod stats;
 mod supervise;
 mod table;
