@@ -156,6 +156,19 @@ fn a_run_on_global_readings_alone_that_was_owed_at_a_crash_is_due_again_after_it
 }
 
 #[test]
+fn a_station_that_is_loaded_after_a_module_on_global_readings_alone_is_called_for_all_the_same() {
+    let fleet = || plan(vec![topic("A"), topic("G").global()], vec![module("only_g").requires(&["G"])]);
+    let record = |offset: i64| sent(offset, T0, json!({"stationId": "S"}));
+    let mut again = Live::starting(fleet());
+    again.loaded("G", T0).apply("G", T0, &[record(0)]);
+    assert_eq!(again.run(T0).len(), 0, "nobody is known");
+    again.apply_as(Mode::Load, "A", T0, &[record(0)]);
+    assert_eq!(again.run(T0).len(), 1);
+    again.apply_as(Mode::Load, "A", T0, &[record(1)]).loaded("A", T0);
+    assert_eq!(again.run(T0).len(), 0, "once");
+}
+
+#[test]
 fn a_completing_record_that_is_read_before_its_trigger_is_loaded_makes_the_run_due_again() {
     let fleet = || plan(vec![topic("A"), topic("B")], vec![module("m").requires(&["A", "B"]).on(&["A"])]);
     let record = |offset: i64| sent(offset, T0, json!({"stationId": "S"}));

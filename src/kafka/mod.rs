@@ -29,7 +29,7 @@ mod producer;
 mod published;
 mod recorder;
 mod stall;
-mod start;
+pub mod start;
 mod stats;
 mod supervise;
 mod table;

@@ -9,7 +9,7 @@ use crate::config::{OffsetReset, OutOfRange, Recreated};
 
 /// What is known of one partition at the moment it is assigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub struct Found {
     /// The group's committed position.
     pub committed: Option<NextOffset>,
     /// The first offset that still exists.
@@ -36,7 +36,7 @@ pub(super) struct Found {
 
 /// One life of a topic, from its creation to its deletion, as one partition counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Life {
+pub struct Life {
     /// How many came before it.
     pub incarnation: Incarnation,
     /// The id the topic has in it, where the broker says so.
@@ -56,7 +56,7 @@ impl Life {
 
 /// Where a partition stands durably.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stood {
+pub struct Stood {
     /// The life its offsets belong to.
     pub life: Life,
     /// The first offset whose effect is not part of the durable state.
@@ -69,7 +69,7 @@ pub(super) struct Stood {
 
 /// What the configuration says about positions that are absent or gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StartRules {
+pub struct StartRules {
     /// Without a position.
     pub absent: OffsetReset,
     /// With one that no longer exists.
@@ -80,7 +80,7 @@ pub(super) struct StartRules {
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Start {
+pub struct Start {
     /// The first offset to read.
     pub start: NextOffset,
     /// From here on records invoke modules.
@@ -99,7 +99,7 @@ pub(super) struct Start {
 
 /// Something that should not happen, and that reading goes on after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Notice {
+pub enum Notice {
     /// The group stands beyond what this service knows: somebody else has committed.
     ForeignProgress {
         /// Where we stand.
@@ -121,7 +121,7 @@ pub(super) enum Notice {
 
 /// Records that are gone, or passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gap {
+pub struct Gap {
     /// The first position not read.
     pub from: NextOffset,
     /// Where reading goes on.
@@ -139,7 +139,7 @@ impl Gap {
 ///
 /// # Errors
 /// Says why the topic has to stop, where the configuration wants that.
-pub(super) fn decide(found: &Found, rules: StartRules) -> Result<Start, String> {
+pub fn decide(found: &Found, rules: StartRules) -> Result<Start, String> {
     // A life that began in this process and was never flushed is the newer one; what is durable belongs to its forerunner.
     let is_newest = |stood: &Stood| found.life.is_none_or(|life| life.incarnation <= stood.life.incarnation);
     let stood = found.stood.filter(is_newest);
@@ -150,12 +150,14 @@ pub(super) fn decide(found: &Found, rules: StartRules) -> Result<Start, String> 
     }
     let Life { incarnation, topic_id } = known.unwrap_or(Life { incarnation: 0, topic_id: None });
     let life = Life { incarnation, topic_id: found.topic_id.or(topic_id) };
-    match stood {
-        Some(stood) if stood.next > found.high => {
-            renewed(found, rules, stood.life, Notice::Truncated { stood: stood.next })
+    // What this process has read counts even where none of it is durable: other records may come to stand at its offsets.
+    let known_to = stood.map(|stood| stood.next).max(found.carried);
+    match (known_to, stood) {
+        (Some(known_to), _) if known_to > found.high => {
+            renewed(found, rules, life, Notice::Truncated { stood: known_to })
         }
-        Some(stood) => resumed(found, rules, life, stood),
-        None => by_the_group(found, rules, life),
+        (_, Some(stood)) => resumed(found, rules, life, stood),
+        (_, None) => by_the_group(found, rules, life),
     }
 }
 
@@ -227,7 +229,9 @@ fn by_the_group(found: &Found, rules: StartRules, life: Life) -> Result<Start, S
     }
     // What this process read before the gap is not lost, though it was never committed.
     let gap = gap.map(|gap| Gap { from: found.carried.map_or(gap.from, |carried| carried.max(gap.from)), ..gap });
-    let announce = found.committed != Some(live_from);
+    // Where this process stood may be ahead of what is settled: the group hears of that with the next cut.
+    let is_remembered = found.committed.is_none() && found.carried == Some(live_from);
+    let announce = found.committed != Some(live_from) && !is_remembered;
     Ok(Start { start, live_from, load_until: live_from.min(found.high), life, gap, notice: None, announce })
 }
 
@@ -316,6 +320,7 @@ mod tests {
         let latest = StartRules { absent: OffsetReset::Latest, ..RULES };
         let back = Found { carried: Some(NextOffset(60)), load_from: Some(NextOffset(10)), ..found(None) };
         assert_eq!(start(back, latest), (60, 60));
+        assert!(!decide(&back, latest).expect("a start").announce, "what stands before it may be owed");
     }
 
     #[test]
@@ -469,6 +474,17 @@ mod tests {
         assert_eq!((at.start.0, at.life), (10, Life { incarnation: 3, topic_id: Some(7) }));
         assert_eq!(at.notice, Some(Notice::Truncated { stood: NextOffset(101) }));
         assert!(decide(&cut, StartRules { recreated: Recreated::Halt, ..RULES }).is_err());
+    }
+
+    #[test]
+    fn a_log_that_ends_before_what_this_process_has_read_lives_again_whatever_is_durable() {
+        let read = |stood| Found { carried: Some(NextOffset(101)), stood, topic_id: Some(7), ..found(Some(50)) };
+        for stood in [Some(stood()), None] {
+            let at = decide(&Found { life: Some(Life { incarnation: 2, topic_id: Some(7) }), ..read(stood) }, RULES);
+            let at = at.expect("a start");
+            assert_eq!((at.start.0, at.life.incarnation), (10, 3), "durable: {stood:?}");
+            assert_eq!(at.notice, Some(Notice::Truncated { stood: NextOffset(101) }));
+        }
     }
 
     #[test]

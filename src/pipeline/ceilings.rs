@@ -117,13 +117,15 @@ impl CeilingWriter {
     }
 }
 
-/// Ceilings after a clean stop: nothing beyond the positions was applied.
-pub(super) fn lowered(plan: &Plan, positions: &[Cut]) -> Vec<StoredCeiling> {
+/// Ceilings after a clean stop: nothing beyond the positions was applied. Of a topic that was not `loaded` an earlier life
+/// may have applied more, and its ceilings stay.
+pub(super) fn lowered(plan: &Plan, positions: &[Cut], loaded: &[bool]) -> Vec<StoredCeiling> {
     let ceiling = |cut: &Cut| StoredCeiling {
         topic: Arc::clone(&plan.topic(cut.topic).name),
         partition: cut.partition,
         incarnation: cut.incarnation,
         at: cut.reached,
     };
-    positions.iter().map(ceiling).collect()
+    let is_loaded = |cut: &&Cut| loaded.get(cut.topic.ix()).copied().unwrap_or(false);
+    positions.iter().filter(is_loaded).map(ceiling).collect()
 }

@@ -77,10 +77,12 @@ impl Settler {
             // Asked only now: a shard hands over what it gives up while it takes readings in.
             let settled = match &self.keeping {
                 None => self.settled(&positions, cuts).await,
-                Some(keeping) => match self.keep(keeping, (&positions, &departed), cuts, last).await {
-                    Ok(settled) => settled,
-                    Err(error) => return self.broken.report(error),
-                },
+                Some(keeping) => {
+                    match self.keep(keeping, (&positions, &departed), cuts, last.then_some(&*loaded)).await {
+                        Ok(settled) => settled,
+                        Err(error) => return self.broken.report(error),
+                    }
+                }
             };
             self.note_loaded(loaded);
             let news: Vec<Commit> = settled.iter().filter(|commit| self.is_news(commit)).copied().collect();
@@ -106,13 +108,14 @@ impl Settler {
         commits(positions, |cut| cut.committable(owed(cut)))
     }
 
-    /// Writes everything that changed, and says what may be committed on that account.
+    /// Writes everything that changed, and says what may be committed on that account. The `last` time it is told which
+    /// topics were read as far as an earlier life had known them.
     async fn keep(
         &self,
         keeping: &Keeping,
         (positions, departed): (&[Cut], &[Cut]),
         cuts: Vec<ShardCut>,
-        last: bool,
+        last: Option<&[bool]>,
     ) -> Result<Vec<Commit>, StoreError> {
         let Some(letters) = self.dead.cut().await else { return Ok(Vec::new()) };
         let stored: Vec<StoredPosition> = positions.iter().chain(departed).map(|cut| keeping.position(cut)).collect();
@@ -120,13 +123,13 @@ impl Settler {
         let (letters, settled_letters) = (letters.added, letters.settled);
         let flush = Flush { changes, positions: stored.clone(), letters, settled_letters };
         // A silent service writes nothing.
-        if last || !keeping.holds(&flush) {
+        if last.is_some() || !keeping.holds(&flush) {
             kill_point("before_flush");
             keeping.store.flush(flush).await?;
             kill_point("after_flush");
         }
-        if last {
-            keeping.store.raise(lowered(&keeping.plan, positions)).await?;
+        if let Some(loaded) = last {
+            keeping.store.raise(lowered(&keeping.plan, positions, loaded)).await?;
         }
         keeping.standings.flushed(stored);
         for shard in &keeping.shards {

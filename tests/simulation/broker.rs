@@ -1,18 +1,23 @@
-//! A Kafka of vectors: logs with gaps, group offsets, assignments with epochs. It obeys the rules a real consumer obeys
-//! (where reading begins, which commits are dropped) and knows nothing of what records mean.
+//! A Kafka of vectors: logs with gaps, group offsets, assignments with epochs. Where reading begins is decided by the
+//! rules that the service itself goes by; which commits are dropped, by those of a real consumer. It knows nothing of
+//! what records mean.
 
+use std::collections::BTreeMap;
+
+use quorate::kafka::start::{Life, Notice, Start};
 use quorate_core::ident::{Epoch, Millis, NextOffset, Offset, Partition, TopicId};
 use quorate_core::provenance::Incarnation;
 use quorate_core::record::{PartitionPosition, RecordBatch};
 
-use quorate::pipeline::durable::Standing;
 use quorate::pipeline::ports::AssignedPartition;
 
-/// The source topics, in the order of the plan, and how many partitions each has.
-pub const TOPICS: [(&str, usize); 3] = [("LOAD", 2), ("ORDER", 2), ("PRICE", 1)];
+/// The source topics, in the order of the plan, and how many partitions each has at first.
+pub const TOPICS: [(&str, usize); 4] = [("LOAD", 2), ("ORDER", 2), ("PRICE", 1), ("TARIFF", 1)];
 pub const LOAD: usize = 0;
 pub const ORDER: usize = 1;
 pub const PRICE: usize = 2;
+/// Its readings are for all stations.
+pub const TARIFF: usize = 3;
 
 /// A partition of a source topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,9 +40,13 @@ impl Place {
     }
 }
 
+/// What a record is about: stations by their numbers, or (none) nobody; none where it cannot be read at all.
+pub type Stations = Option<Vec<Option<usize>>>;
+
 pub struct Stored {
     pub offset: i64,
     pub at: Millis,
+    pub stations: Stations,
     pub payload: String,
 }
 
@@ -45,6 +54,7 @@ pub struct Stored {
 #[derive(Clone, Copy)]
 pub struct Held {
     pub epoch: u64,
+    pub life: Life,
     pub live_from: i64,
     /// Modules wait until everything before it was handed to the pipeline.
     pub load_until: i64,
@@ -57,60 +67,83 @@ pub struct Held {
 #[derive(Default)]
 pub struct Log {
     pub records: Vec<Stored>,
+    /// The first offset that still exists.
+    pub low: i64,
     pub end: i64,
     pub committed: Option<i64>,
     pub held: Option<Held>,
     /// Where this process stood when it last held the partition, and under which epoch.
     pub carried: Option<(i64, u64)>,
-    /// The highest position that any life was handed out.
-    pub reached: i64,
-    /// How often the topic was recreated.
-    pub incarnation: Incarnation,
+    /// What a consumer may still have in hand of a log that is no more, polled under an epoch that is over.
+    pub polled: Vec<Stored>,
+    /// The life of the topic that this process read last.
+    pub life: Option<Life>,
+    /// The highest position that was handed out to anybody, in each life of the topic.
+    pub reached: BTreeMap<Incarnation, i64>,
+    /// Its end was lost, and nobody could see that any more once it is as long again as it was.
+    pub is_cut_short: bool,
+    /// The life that began on that account, until it is durable.
+    pub renewed_as: Option<Incarnation>,
 }
 
 impl Log {
-    /// Up to where everything may be forgotten by the process: asked for, or committed in an earlier life.
-    pub fn settled(&self) -> i64 {
-        self.held.and_then(|held| held.asked).max(self.committed).unwrap_or(0)
-    }
-
     fn next_record(&self, from: i64) -> usize {
         self.records.partition_point(|record| record.offset < from)
+    }
+
+    /// A position in a life of its topic is durable.
+    pub fn stands(&mut self, incarnation: Incarnation) {
+        self.is_cut_short &= self.renewed_as != Some(incarnation);
+    }
+
+    fn reach(&mut self, incarnation: Incarnation, position: i64) {
+        let reached = self.reached.entry(incarnation).or_default();
+        *reached = position.max(*reached);
     }
 }
 
 #[derive(Default)]
 pub struct Broker {
-    logs: Vec<Vec<Log>>,
+    pub(super) topics: Vec<Topic>,
     epochs: u64,
+}
+
+pub struct Topic {
+    /// Names it; another one of the same name has another.
+    pub id: u128,
+    pub logs: Vec<Log>,
+    /// How many partitions it had when this process first looked.
+    pub first_count: Option<usize>,
 }
 
 impl Broker {
     pub fn new() -> Self {
-        let logs = TOPICS.map(|(_, count)| (0..count).map(|_| Log::default()).collect());
-        Self { logs: logs.into(), epochs: 0 }
+        let logs = |count| (0..count).map(|_| Log::default()).collect();
+        let topics = TOPICS.map(|(_, count)| Topic { id: 1, logs: logs(count), first_count: None });
+        Self { topics: topics.into(), epochs: 0 }
     }
 
-    pub fn places() -> impl Iterator<Item = Place> {
-        let partitions = |topic: usize| (0..TOPICS[topic].1).map(move |partition| Place { topic, partition });
-        (0..TOPICS.len()).flat_map(partitions)
+    pub fn places(&self) -> Vec<Place> {
+        (0..TOPICS.len()).flat_map(|topic| self.places_of(topic)).collect()
+    }
+
+    pub fn places_of(&self, topic: usize) -> Vec<Place> {
+        (0..self.topics[topic].logs.len()).map(|partition| Place { topic, partition }).collect()
     }
 
     pub fn log(&self, place: Place) -> &Log {
-        &self.logs[place.topic][place.partition]
+        &self.topics[place.topic].logs[place.partition]
     }
 
     pub fn log_mut(&mut self, place: Place) -> &mut Log {
-        &mut self.logs[place.topic][place.partition]
+        &mut self.topics[place.topic].logs[place.partition]
     }
 
-    /// Appends a record after `gap` offsets that hold none, as transactions and compaction leave them.
-    pub fn append(&mut self, place: Place, gap: i64, at: Millis, payload: String) -> i64 {
+    /// Appends a record. Before it there may be offsets that hold none, as transactions and compaction leave them.
+    pub fn append(&mut self, place: Place, record: Stored) {
         let log = self.log_mut(place);
-        let offset = log.end + gap;
-        log.records.push(Stored { offset, at, payload });
-        log.end = offset + 1;
-        offset
+        log.end = record.offset + 1;
+        log.records.push(record);
     }
 
     /// Ends the log in offsets that hold no record.
@@ -118,27 +151,42 @@ impl Broker {
         self.log_mut(place).end += offsets;
     }
 
-    /// Assigns a partition where the rules say: where it stands durably, whatever the group says, and otherwise at the
-    /// committed position, or where this process stood if that is earlier; a process that holds nothing loads from the
-    /// beginning first.
-    pub fn assign(&mut self, place: Place, (stood, reload): (Option<Standing>, bool)) -> AssignedPartition {
+    /// Whether what is held of a partition is worth nothing: the topic is another one, or ends before, or begins after.
+    pub fn is_outlived(&self, place: Place) -> bool {
+        let log = self.log(place);
+        log.held.is_some_and(|held| {
+            held.life.topic_id != Some(self.topics[place.topic].id) || !(log.low..=log.end).contains(&held.position)
+        })
+    }
+
+    /// Up to where everything may be forgotten by the process: asked for, or committed in an earlier life.
+    pub fn settled(&self, place: Place) -> i64 {
+        let log = self.log(place);
+        let held = log.held.filter(|held| held.life.topic_id == Some(self.topics[place.topic].id));
+        held.and_then(|held| held.asked).max(log.committed).unwrap_or(0)
+    }
+
+    /// Assigns a partition where it was decided to begin.
+    pub fn assign(&mut self, place: Place, start: Start) -> AssignedPartition {
         self.epochs += 1;
         let epoch = self.epochs;
         let log = self.log_mut(place);
-        let (start, live_from, load_until) = match stood {
-            Some(Standing { position, ceiling }) => {
-                let live_from = position.live_from.max(position.next).0.min(log.end);
-                let known = ceiling.map_or(live_from, |ceiling| ceiling.0.max(live_from));
-                (if reload { 0 } else { position.next.0 }, live_from, known.min(log.end))
-            }
-            None => {
-                let live_from = log.committed.unwrap_or(0);
-                (log.carried.map_or(0, |(carried, _)| carried.min(live_from)), live_from, live_from.min(log.end))
-            }
-        };
-        log.held = Some(Held { epoch, live_from, load_until, position: start, asked: None });
-        let fresh = AssignedPartition::fresh(place.number(), Epoch(epoch), NextOffset(live_from), NextOffset(log.end));
-        AssignedPartition { start: NextOffset(start), load_until: NextOffset(load_until), ..fresh }
+        let Start { start, live_from, load_until, life, announce, notice, .. } = start;
+        log.held = Some(Held {
+            epoch,
+            life,
+            live_from: live_from.0,
+            load_until: load_until.0,
+            position: start.0,
+            asked: announce.then_some(live_from.0),
+        });
+        log.life = Some(life);
+        log.renewed_as = matches!(notice, Some(Notice::Truncated { .. })).then_some(life.incarnation);
+        log.is_cut_short &= log.renewed_as.is_some();
+        log.reach(life.incarnation, start.0.max(live_from.0));
+        let (epoch, end) = (Epoch(epoch), NextOffset(log.end));
+        let Life { incarnation, topic_id } = life;
+        AssignedPartition { partition: place.number(), epoch, start, live_from, end, load_until, incarnation, topic_id }
     }
 
     /// Takes a partition away. The epoch that is over.
@@ -151,17 +199,27 @@ impl Broker {
 
     /// The process is gone, and with it what it knew.
     pub fn forget(&mut self) {
-        self.logs.iter_mut().flatten().for_each(|log| (log.held, log.carried) = (None, None));
+        for topic in &mut self.topics {
+            topic.first_count = None;
+            for log in &mut topic.logs {
+                (log.held, log.carried, log.life, log.renewed_as) = (None, None, None, None);
+                log.polled.clear();
+            }
+        }
     }
 
     /// Hands out up to `count` records of a held partition. The offsets handed out.
     pub fn hand_out(&mut self, place: Place, count: usize, batch: &mut RecordBatch) -> Vec<i64> {
+        if self.is_outlived(place) {
+            return Vec::new();
+        }
         let log = self.log_mut(place);
         let Some(held) = log.held else { return Vec::new() };
-        let offsets = push(log, place, held.position, count, held.epoch, batch);
+        let offsets = push(&log.records, place, held.position, count, held.epoch, batch);
         if let (Some(held), Some(last)) = (&mut log.held, offsets.last()) {
             held.position = last + 1;
-            log.reached = log.reached.max(last + 1);
+            let (incarnation, position) = (held.life.incarnation, held.position);
+            log.reach(incarnation, position);
         }
         offsets
     }
@@ -170,18 +228,22 @@ impl Broker {
     pub fn straggle(&self, place: Place, count: usize, batch: &mut RecordBatch) -> Option<PartitionPosition> {
         let log = self.log(place);
         let (from, epoch) = log.carried?;
-        let last = *push(log, place, from, count, epoch, batch).last()?;
+        let polled = if log.polled.is_empty() { &log.records } else { &log.polled };
+        let last = *push(polled, place, from, count, epoch, batch).last()?;
         let position = NextOffset(last + 1);
         Some(PartitionPosition { partition: place.number(), epoch: Epoch(epoch), position, end: None })
     }
 
     /// Moves the position over offsets that hold no record.
     pub fn pass_gaps(&mut self, place: Place) {
+        if self.is_outlived(place) {
+            return;
+        }
         let log = self.log_mut(place);
         let Some(held) = log.held else { return };
         let next = log.records.get(log.next_record(held.position)).map_or(log.end, |record| record.offset);
         log.held = Some(Held { position: next, ..held });
-        log.reached = log.reached.max(next);
+        log.reach(held.life.incarnation, next);
     }
 
     /// Where the consumer stands.
@@ -189,13 +251,13 @@ impl Broker {
         let log = self.log(place);
         let held = log.held?;
         let (epoch, position) = (Epoch(held.epoch), NextOffset(held.position));
-        let end = tell_end.then_some(NextOffset(log.end));
+        let end = (tell_end && !self.is_outlived(place)).then_some(NextOffset(log.end));
         Some(PartitionPosition { partition: place.number(), epoch, position, end })
     }
 }
 
-fn push(log: &Log, place: Place, from: i64, count: usize, epoch: u64, batch: &mut RecordBatch) -> Vec<i64> {
-    let records = log.records[log.next_record(from)..].iter().take(count);
+fn push(records: &[Stored], place: Place, from: i64, count: usize, epoch: u64, batch: &mut RecordBatch) -> Vec<i64> {
+    let records = records[records.partition_point(|record| record.offset < from)..].iter().take(count);
     let offsets = records.map(|record| {
         let at = (place.number(), Offset(record.offset), Epoch(epoch));
         batch.push(at, record.at, None, Some(record.payload.as_bytes())).expect("room in the batch");

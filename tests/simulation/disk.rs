@@ -11,11 +11,11 @@ use quorate::state::MemoryStore;
 use quorate_core::PendingContent;
 use quorate_core::contract::ModuleInput;
 use quorate_core::ident::Station;
-use quorate_core::provenance::Incarnation;
+use quorate_core::provenance::{Incarnation, key_hash};
 use quorate_core::shard::{PendingState, RunState};
 
-use super::broker::{LOAD, Place, TOPICS};
-use super::ledger::{BUCKET_MS, Bad, EACH, MODULES, STATIONS};
+use super::broker::{LOAD, PRICE, Place, TOPICS};
+use super::ledger::{BUCKET_MS, Content, EACH, Ledger, MODULES, Piece, Reading, STATIONS, TASK, key};
 use super::scene::{Scene, Shared};
 
 /// What tells runs of one module and station apart that are each handed something of their own.
@@ -34,10 +34,13 @@ pub struct Disk {
     /// The store refused something and is of no more use to this life.
     pub failed: bool,
     positions: BTreeMap<Place, Stood>,
-    letters: HashMap<u64, Bad>,
+    ceilings: BTreeMap<Place, (Incarnation, i64)>,
+    letters: HashMap<u64, Vec<Piece>>,
     runs: HashMap<(Station, Arc<str>), RunState>,
     waiting: HashMap<(Station, Arc<str>, u64), Trigger>,
     triggers: HashSet<(usize, usize, Trigger)>,
+    /// Keys of what is done, by their hashes.
+    keys: HashSet<u128>,
     /// Runs of which the end is on the disk.
     done: HashSet<(usize, usize, Trigger)>,
 }
@@ -48,6 +51,8 @@ pub struct Stood {
     pub incarnation: Incarnation,
     /// Everything before it has had its effect: records before `live_from` had it in an earlier life.
     pub at: i64,
+    /// Everything before it is part of the state.
+    pub next: i64,
 }
 
 impl Disk {
@@ -60,10 +65,12 @@ impl Disk {
             reload: true,
             failed: false,
             positions: BTreeMap::new(),
+            ceilings: BTreeMap::new(),
             letters: HashMap::new(),
             runs: HashMap::new(),
             waiting: HashMap::new(),
             triggers: HashSet::new(),
+            keys: HashSet::new(),
             done: HashSet::new(),
         }
     }
@@ -78,14 +85,41 @@ impl Disk {
         self.positions.get(&place).copied()
     }
 
-    /// A letter of a record waits on the disk.
-    pub fn has_letter(&self, of: &Bad) -> bool {
-        self.letters.values().any(|letter| letter == of)
+    /// Whether the end of a run is on the disk; of what is handed over one by one, that it is.
+    pub fn has_ended(&self, content: &Content, trigger: Option<Trigger>, hash: &str) -> bool {
+        let &Content { module, station, .. } = content;
+        match trigger {
+            Some(trigger) => self.done.contains(&(module, station, trigger)),
+            None => {
+                let run = self.runs.get(&(STATIONS[station].into(), MODULES[module].into()));
+                run.is_some_and(|run| !run.due && run.ended.is_some_and(|ended| ended.to_string() == hash))
+            }
+        }
+    }
+
+    /// What letters are about that wait on the disk.
+    pub fn letters(&self) -> impl Iterator<Item = &Piece> {
+        self.letters.values().flatten()
+    }
+
+    /// # Errors
+    /// The reading stands at or above what may be applied by what is durable.
+    pub fn may_know(&self, reading: &Reading) -> Result<(), String> {
+        let ceiling = self.ceilings.get(&reading.place);
+        if ceiling.is_some_and(|ceiling| (reading.incarnation, reading.offset) < *ceiling) {
+            return Ok(());
+        }
+        Err(format!("known above its ceiling: {reading:?}, {ceiling:?}"))
     }
 
     /// # Errors
     /// The call must not take place: its end is on the disk, or its beginning is not.
-    pub fn may_call(&self, module: usize, station: usize, input: &ModuleInput) -> Result<(), String> {
+    pub fn may_call(&self, content: &Content, input: &ModuleInput) -> Result<(), String> {
+        let &Content { module, station, .. } = content;
+        let task = content.price.filter(|_| module == TASK);
+        if task.is_some_and(|number| self.keys.contains(&hash_of(number, station))) {
+            return Err(format!("called again though its key is durable: {content:?}"));
+        }
         match trigger(input) {
             Some(trigger) => {
                 let run = (module, station, trigger);
@@ -107,14 +141,16 @@ impl Disk {
         Ok(())
     }
 
-    fn note(&mut self, flush: &Flush) -> Result<(), String> {
+    fn note(&mut self, flush: &Flush, ledger: &Ledger) -> Result<(), String> {
         for letter in &flush.letters {
             let Some((topic, partition, offset)) = &letter.origin else { continue };
             let topic = topic_of(topic)?;
             let header = letter.headers.iter().find(|(name, _)| name == "quorate-element");
             let element = header.and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse().ok());
             let partition = usize::try_from(*partition).map_err(|_| "a partition below 0")?;
-            self.letters.insert(letter.id, Bad { place: Place { topic, partition }, offset: *offset, element });
+            let at = (Place { topic, partition }, *offset, element);
+            let pieces = ledger.pieces(at, letter.reason == "late", letter.value.as_deref().unwrap_or_default());
+            self.letters.insert(letter.id, pieces);
         }
         self.letters.retain(|id, _| !flush.settled_letters.contains(id));
         for changes in &flush.changes {
@@ -124,6 +160,12 @@ impl Disk {
                     Some(state) => drop(self.runs.insert(key, state)),
                     None => drop(self.runs.remove(&key)),
                 }
+            }
+            for done in &changes.done {
+                match done.at {
+                    Some(_) => self.keys.insert(done.key),
+                    None => self.keys.remove(&done.key),
+                };
             }
             for pending in &changes.pending {
                 let key = (pending.station.clone(), Arc::clone(&pending.module), pending.number);
@@ -144,7 +186,11 @@ impl Disk {
         for position in &flush.positions {
             let partition = usize::try_from(position.partition).map_err(|_| "a partition below 0")?;
             let place = Place { topic: topic_of(&position.topic)?, partition };
-            let stood = Stood { incarnation: position.incarnation, at: position.next.0.max(position.live_from.0) };
+            let stood = Stood {
+                incarnation: position.incarnation,
+                at: position.next.0.max(position.live_from.0),
+                next: position.next.0,
+            };
             let before = self.positions.insert(place, stood);
             if before.is_some_and(|before| (before.incarnation, before.at) > (stood.incarnation, stood.at)) {
                 return Err(format!("the durable position went back: {place:?} to {}", stood.at));
@@ -161,23 +207,35 @@ impl Scene {
             flush.positions.iter().map(|at| format!("{}/{} {}", at.topic, at.partition, at.next)).collect();
         self.note(&format!("flushed {stands:?}"));
         let Some(disk) = &mut self.disk else { return Ok(()) };
-        disk.note(flush)?;
+        disk.note(flush, &self.ledger)?;
         let disk = &*disk;
         for (&place, stood) in &disk.positions {
-            let log = self.broker.log(place);
-            if stood.incarnation == log.incarnation && stood.at > log.reached {
-                return Err(format!("durable beyond what was handed out: {place:?} {} > {}", stood.at, log.reached));
+            let reached = self.broker.log(place).reached.get(&stood.incarnation);
+            if reached.is_none_or(|reached| stood.at > *reached) {
+                return Err(format!("durable beyond what was handed out: {place:?} {} > {reached:?}", stood.at));
             }
+            self.ledger.stands(place, (stood.incarnation, stood.next), self.life);
+            self.broker.log_mut(place).stands(stood.incarnation);
         }
-        let is_below = |place: Place, offset: i64| disk.stood(place).is_some_and(|stood| offset < stood.at);
-        let lost = |bad: &&Bad| !self.ledger.letters.contains(*bad) && !disk.has_letter(bad);
-        if let Some(bad) = self.ledger.bad.iter().filter(|bad| is_below(bad.place, bad.offset)).find(lost) {
+        let lost = |number: usize| {
+            let piece = Piece::Bad(number);
+            !self.ledger.letters.contains(&piece) && disk.letters().all(|letter| *letter != piece)
+        };
+        let durable = self.ledger.bad.iter().enumerate().filter(|(_, bad)| bad.durable && !bad.history);
+        if let Some((_, bad)) = durable.into_iter().find(|(number, _)| lost(*number)) {
             return Err(format!("durable without a dead letter: {bad:?}"));
         }
-        for reading in self.ledger.readings.iter().filter(|reading| reading.place.topic == LOAD) {
-            let key = (EACH, reading.station, reading.trigger());
-            if is_below(reading.place, reading.offset) && !disk.triggers.contains(&key) {
-                return Err(format!("durable, but not owed to `each`: {reading:?}"));
+        for (number, reading) in
+            self.ledger.readings.iter().enumerate().filter(|(_, reading)| reading.durable && !reading.history)
+        {
+            let module = match reading.place.topic {
+                LOAD => EACH,
+                PRICE => TASK,
+                _ => continue,
+            };
+            let is_passed_over = module == TASK && disk.keys.contains(&hash_of(number, reading.station));
+            if !is_passed_over && !disk.triggers.contains(&(module, reading.station, reading.trigger())) {
+                return Err(format!("durable, but not owed to {}: {reading:?}", MODULES[module]));
             }
         }
         Ok(())
@@ -253,7 +311,18 @@ impl StateStore for Driver {
 
     async fn raise(&self, ceilings: Vec<StoredCeiling>) -> Result<(), StoreError> {
         let after = self.arrive().await?;
-        self.store.raise(ceilings).await?;
+        self.store.raise(ceilings.clone()).await?;
+        {
+            let mut scene = self.scene.lock();
+            for StoredCeiling { topic, partition, incarnation, at } in ceilings {
+                let partition = usize::try_from(partition).expect("a partition of ours");
+                let topic = topic_of(&topic).expect("a topic of ours");
+                let ceilings = scene.disk.iter_mut().map(|disk| &mut disk.ceilings);
+                ceilings.for_each(|ceilings| _ = ceilings.insert(Place { topic, partition }, (incarnation, at.0)));
+            }
+            let held = scene.ceilings_hold();
+            scene.expect(held);
+        }
         if !after.is_zero() {
             tokio::time::sleep(after).await;
         }
@@ -276,6 +345,11 @@ fn waiting(state: &PendingState) -> Trigger {
             format!("{}/{}/{}/{}{life}", state.topic, at.partition, at.offset, at.element)
         }
     }
+}
+
+/// The hash under which a module remembers the key of a reading.
+pub fn hash_of(number: usize, station: usize) -> u128 {
+    key_hash(&STATIONS[station].into(), &key(number).to_string())
 }
 
 fn topic_of(name: &str) -> Result<usize, String> {

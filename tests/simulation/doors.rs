@@ -10,9 +10,9 @@ use quorate::pipeline::ports::{
 use quorate_core::contract::{ModuleInput, Output};
 use quorate_core::ident::{Millis, ModuleId};
 
-use super::broker::{Broker, Place, TOPICS};
-use super::disk::Disk;
-use super::ledger::{Bad, Content, PAIR, Pair};
+use super::broker::{Place, TOPICS};
+use super::disk::{Disk, Stood};
+use super::ledger::{Content, PAIR, Pair};
 use super::scene::{Fate, Shared, TIMEOUT};
 
 /// Where dead letters go.
@@ -66,7 +66,8 @@ impl super::scene::Scene {
         };
         let next = commit.next.0;
         let Some(held) = self.broker.log(place).held.filter(|held| held.epoch == commit.epoch.0) else { return };
-        let stood = self.disk.as_ref().map(|disk| disk.stood(place).map_or(0, |stood| stood.at));
+        let of_its_life = |stood: &Stood| stood.incarnation == held.life.incarnation;
+        let stood = self.disk.as_ref().map(|disk| disk.stood(place).filter(of_its_life).map_or(0, |stood| stood.at));
         let held_up = if stood.is_some_and(|stood| next > stood) {
             Err(format!("committed beyond what is durable: {place:?} {next} > {stood:?}"))
         } else if next > held.position {
@@ -92,8 +93,10 @@ impl Executor for Door {
             let life = scene.disk.is_none().then_some(self.life);
             match scene.ledger.called(life, &input) {
                 Ok(content) => {
-                    let may = |disk: &Disk| disk.may_call(content.module, content.station, &input);
-                    let held = scene.disk.as_ref().map_or(Ok(()), may);
+                    let may = |disk: &Disk| disk.may_call(&content, &input);
+                    let held = scene.disk.as_ref().map_or(Ok(()), may).and(scene.is_new_task(self.life, &content));
+                    scene.expect(held);
+                    let held = scene.knows_no_more_than_is_on_record(&content).and(scene.is_live(&content));
                     scene.expect(held);
                     scene.note(&format!("call {content:?} {}", input.input_hash));
                     let (fate, pause) = scene.fate(&content);
@@ -178,8 +181,11 @@ impl Door {
             (None, Some(origin)) => {
                 let element = text("quorate-element").and_then(|element| element.parse().ok());
                 let reason = text("quorate-reason").unwrap_or_default();
-                match piece(&origin, element) {
-                    Some(piece) => scene.buried(piece, &reason),
+                match place(&origin) {
+                    Some((place, offset)) => {
+                        let value = record.value.as_deref().unwrap_or_default();
+                        scene.buried((place, offset, element), value, &reason)
+                    }
                     None => Err(format!("no such place: {origin}")),
                 }
             }
@@ -189,11 +195,9 @@ impl Door {
     }
 }
 
-fn piece(origin: &str, element: Option<usize>) -> Option<Bad> {
+fn place(origin: &str) -> Option<(Place, i64)> {
     let mut parts = origin.split('/');
     let topic = parts.next()?;
     let topic = TOPICS.iter().position(|(name, _)| *name == topic)?;
-    let place = Place { topic, partition: parts.next()?.parse().ok()? };
-    let offset = parts.next()?.parse().ok()?;
-    Broker::places().any(|known| known == place).then_some(Bad { place, offset, element })
+    Some((Place { topic, partition: parts.next()?.parse().ok()? }, parts.next()?.parse().ok()?))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use quorate_core::contract::{ModuleInput, Value};
 use quorate_core::ident::Millis;
+use quorate_core::provenance::Incarnation;
 use serde::{Deserialize, Serialize};
 
 use super::broker::Place;
@@ -14,16 +15,23 @@ use super::disk::Trigger;
 pub const STATIONS: [&str; 3] = ["S0", "S1", "S2"];
 
 /// The modules in the order of the plan: `pair` needs a load and a price, `after` a load and the result of `pair`,
-/// `tally` each closed bucket of orders, `each` every load.
-pub const MODULES: [&str; 4] = ["pair", "after", "tally", "each"];
+/// `tally` each closed bucket of orders, `each` every load, `rate` a load and the tariff of all, `sign` that alone,
+/// `task` every price, once for each key.
+pub const MODULES: [&str; 7] = ["pair", "after", "tally", "each", "rate", "sign", "task"];
 pub const PAIR: usize = 0;
 pub const AFTER: usize = 1;
 pub const TALLY: usize = 2;
 pub const EACH: usize = 3;
+pub const RATE: usize = 4;
+pub const SIGN: usize = 5;
+pub const TASK: usize = 6;
 
 /// Length of a bucket of orders, and how long after its end it closes, in milliseconds.
 pub const BUCKET_MS: i64 = 1_000;
 pub const CLOSE_AFTER_MS: i64 = 1_000;
+
+/// Stands for all stations where a reading is global.
+pub const EVERYBODY: usize = usize::MAX;
 
 /// A reading; its number is its place in [`Ledger::readings`].
 #[derive(Clone, Copy, Debug)]
@@ -33,33 +41,102 @@ pub struct Reading {
     pub element: usize,
     pub at: Millis,
     pub station: usize,
-    /// The life in which it was last handed to the pipeline; 0 is none.
+    /// The life of the process in which it was last handed to the pipeline; 0 is none.
     pub handed_out: u32,
+    /// The life of its topic in which it was.
+    pub incarnation: Incarnation,
+    /// It is still in the log.
+    pub exists: bool,
+    /// A durable position has passed it.
+    pub durable: bool,
+    /// Somebody else has worked it off, before there was a store: it only loads.
+    pub history: bool,
+    /// A module was called with it.
+    pub known: bool,
 }
 
 impl Reading {
+    pub fn new(place: Place, (offset, element): (i64, usize), at: Millis, station: usize) -> Self {
+        let (handed_out, incarnation) = (0, 0);
+        Self {
+            place,
+            offset,
+            element,
+            at,
+            station,
+            handed_out,
+            incarnation,
+            exists: true,
+            durable: false,
+            history: false,
+            known: false,
+        }
+    }
+
     /// Of two readings for the same window the one of higher rank counts.
-    pub fn rank(&self) -> (Millis, usize, i64, usize) {
-        (self.at, self.place.partition, self.offset, self.element)
+    pub fn rank(&self) -> (Millis, Incarnation, usize, i64, usize) {
+        (self.at, self.incarnation, self.place.partition, self.offset, self.element)
     }
 
     /// What tells its run from others, where it is one of its own.
     pub fn trigger(&self) -> Trigger {
-        format!("{}/{}/{}/{}", self.place.name(), self.place.partition, self.offset, self.element)
+        let at = format!("{}/{}/{}/{}", self.place.name(), self.place.partition, self.offset, self.element);
+        if self.incarnation == 0 { at } else { format!("{at}/{}", self.incarnation) }
     }
 
     /// The beginning of its bucket.
     pub fn bucket(&self) -> i64 {
         self.at.0.div_euclid(BUCKET_MS) * BUCKET_MS
     }
+
+    /// Whether a station may see it.
+    pub fn concerns(&self, station: usize) -> bool {
+        self.station == station || self.station == EVERYBODY
+    }
+
+    /// What it calls for must happen.
+    pub fn is_owed(&self) -> bool {
+        self.is_kept() && !self.history
+    }
+
+    /// Nobody may lose it: it can be read again, or somebody has promised to know it.
+    pub fn is_kept(&self) -> bool {
+        self.exists || self.durable
+    }
 }
 
-/// Something that cannot be decoded: a whole record, or an element of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What is done once only for each station: one of a few keys, drawn from the number of a reading.
+pub fn key(number: usize) -> usize {
+    number % 7
+}
+
+/// Something that cannot be decoded: a whole record, or an element of one. Its number is its place in [`Ledger::bad`].
+#[derive(Clone, Copy, Debug)]
 pub struct Bad {
     pub place: Place,
     pub offset: i64,
     pub element: Option<usize>,
+    pub handed_out: u32,
+    pub incarnation: Incarnation,
+    pub exists: bool,
+    pub durable: bool,
+    pub history: bool,
+}
+
+impl Bad {
+    pub fn new(place: Place, offset: i64, element: Option<usize>) -> Self {
+        let (handed_out, incarnation) = (0, 0);
+        Self { place, offset, element, handed_out, incarnation, exists: true, durable: false, history: false }
+    }
+}
+
+/// What a dead letter of a record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Piece {
+    /// What could not be decoded, by its number.
+    Bad(usize),
+    /// A reading that came too late, by its number.
+    Reading(usize),
 }
 
 /// What a module was given, by the numbers of the readings.
@@ -69,9 +146,28 @@ pub struct Content {
     pub station: usize,
     pub load: Option<usize>,
     pub price: Option<usize>,
+    pub tariff: Option<usize>,
     pub pair: Option<Pair>,
     /// Where the bucket begins, and what is in it.
     pub orders: Option<(i64, Vec<usize>)>,
+}
+
+impl Content {
+    /// The reading of which it is a run of its own, by its number.
+    pub fn handed(&self) -> Option<usize> {
+        match self.module {
+            EACH => self.load,
+            TASK => self.price,
+            _ => None,
+        }
+    }
+
+    /// The numbers of the readings in it.
+    pub fn numbers(&self) -> Vec<usize> {
+        let orders = self.orders.iter().flat_map(|(_, orders)| orders.iter().copied());
+        let pair = self.pair.iter().flat_map(|pair| [pair.load, pair.price]);
+        [self.load, self.price, self.tariff].into_iter().flatten().chain(pair).chain(orders).collect()
+    }
 }
 
 /// The result of `pair`: which load and which price it saw.
@@ -102,8 +198,8 @@ pub struct Ledger {
     pub bad: Vec<Bad>,
     /// Per (module, station), in the order in which they reached Kafka.
     pub outcomes: HashMap<(usize, usize), Vec<Outcome>>,
-    /// Readings and other pieces of records that have a dead letter.
-    pub letters: HashSet<Bad>,
+    /// Pieces of records that have a dead letter.
+    pub letters: HashSet<Piece>,
     /// Orders that are in the input of a run that has ended, by number.
     pub tallied: HashSet<usize>,
     inputs: HashMap<String, Arc<Content>>,
@@ -111,15 +207,71 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The next reading's number.
-    pub fn next_number(&self) -> usize {
-        self.readings.len()
+    /// Notes that a record was handed to the pipeline, in which life of the process and in which of the topic.
+    pub fn handed_out(&mut self, place: Place, offset: i64, (life, incarnation): (u32, Incarnation)) {
+        for (number, reading) in self.readings.iter_mut().enumerate().filter(|(_, reading)| reading.exists) {
+            if (reading.place, reading.offset) == (place, offset) {
+                if reading.handed_out > 0 && reading.incarnation != incarnation {
+                    // Without a store lives are counted anew, and inputs are other ones.
+                    self.hashes.retain(|content, _| !content.numbers().contains(&number));
+                }
+                (reading.handed_out, reading.incarnation) = (life, incarnation);
+            }
+        }
+        for bad in self.bad.iter_mut().filter(|bad| bad.exists && (bad.place, bad.offset) == (place, offset)) {
+            (bad.handed_out, bad.incarnation) = (life, incarnation);
+        }
     }
 
-    /// Notes that a record was handed to the pipeline.
-    pub fn handed_out(&mut self, place: Place, offset: i64, life: u32) {
-        let of = self.readings.iter_mut().rev().filter(|reading| (reading.place, reading.offset) == (place, offset));
-        of.for_each(|reading| reading.handed_out = life);
+    /// Notes what somebody else has worked off: of each place everything before a position.
+    pub fn is_history(&mut self, before: impl Fn(Place) -> i64) {
+        self.readings.iter_mut().for_each(|reading| reading.history = reading.offset < before(reading.place));
+        self.bad.iter_mut().for_each(|bad| bad.history = bad.offset < before(bad.place));
+    }
+
+    /// Notes that some offsets of a log are no more.
+    pub fn gone(&mut self, place: Place, which: impl Fn(i64) -> bool) {
+        let readings = self.readings.iter_mut().filter(|reading| reading.place == place && which(reading.offset));
+        readings.for_each(|reading| reading.exists = false);
+        let bad = self.bad.iter_mut().filter(|bad| bad.place == place && which(bad.offset));
+        bad.for_each(|bad| bad.exists = false);
+    }
+
+    /// Notes that a position is durable, in this life of the process. What is gone and was read in another one is none
+    /// of it.
+    pub fn stands(&mut self, place: Place, (incarnation, at): (Incarnation, i64), life: u32) {
+        let is_passed = |of: Place, offset: i64, (by, read_in): (u32, Incarnation), exists: bool| {
+            (of, read_in) == (place, incarnation) && offset < at && by > 0 && (exists || by == life)
+        };
+        for reading in &mut self.readings {
+            let read = (reading.handed_out, reading.incarnation);
+            reading.durable |= is_passed(reading.place, reading.offset, read, reading.exists);
+        }
+        for bad in &mut self.bad {
+            bad.durable |= is_passed(bad.place, bad.offset, (bad.handed_out, bad.incarnation), bad.exists);
+        }
+    }
+
+    /// What a dead letter is about, by where its record stood and by what is left of it.
+    pub fn pieces(&self, at: (Place, i64, Option<usize>), is_late: bool, value: &[u8]) -> Vec<Piece> {
+        let text = std::str::from_utf8(value).unwrap_or_default();
+        let marked = text.split_once('#').map(|(_, rest)| rest.trim_end_matches(['"', '}']));
+        if let Some(number) = marked.and_then(|number| number.parse().ok()) {
+            return vec![Piece::Bad(number)];
+        }
+        if let Ok(Numbered { n }) = serde_json::from_str(text) {
+            return vec![Piece::Reading(n)];
+        }
+        // The broker took no more than the bare facts, and several records may have stood there.
+        if is_late {
+            let of = self.readings.iter().enumerate().filter(|(_, reading)| reading.handed_out > 0);
+            let of = of.filter(|(_, reading)| (reading.place, reading.offset, None) == at);
+            of.map(|(number, _)| Piece::Reading(number)).collect()
+        } else {
+            let of = self.bad.iter().enumerate().filter(|(_, bad)| bad.handed_out > 0);
+            let of = of.filter(|(_, bad)| (bad.place, bad.offset, bad.element) == at);
+            of.map(|(number, _)| Piece::Bad(number)).collect()
+        }
     }
 
     /// Notes an input that a module is called with. Where nothing outlives a life it is made of what was handed out in
@@ -130,20 +282,24 @@ impl Ledger {
     pub fn called(&mut self, life: Option<u32>, input: &ModuleInput) -> Result<Arc<Content>, String> {
         let content = Arc::new(content(input)?);
         let hash = input.input_hash.to_string();
-        let numbers = [content.load, content.price].into_iter().flatten();
-        let orders = content.orders.iter().flat_map(|(_, orders)| orders.iter().copied());
-        for number in numbers.chain(orders) {
+        let content_of = content.numbers();
+        for &number in &content_of {
+            self.readings.get_mut(number).into_iter().for_each(|reading| reading.known = true);
             let known = self.readings.get(number).filter(|reading| reading.handed_out > 0);
             let known = known.filter(|reading| life.is_none_or(|life| reading.handed_out == life));
-            if known.is_none_or(|reading| reading.station != content.station) {
+            if known.is_none_or(|reading| !reading.concerns(content.station)) {
                 return Err(format!("invented: {content:?} holds reading {number}, which was not handed out"));
             }
         }
-        let known = self.inputs.entry(hash.clone()).or_insert_with(|| Arc::clone(&content));
-        let first = self.hashes.entry(Arc::clone(&content)).or_insert_with(|| hash.clone());
-        if *known != content || *first != hash {
-            return Err(format!("input hash: {content:?} has {hash}, which is of {known:?}; first it had {first}"));
+        // Where records are gone others may stand at their place: only whoever knew them could tell the two apart.
+        let is_gone = |content: &Content| content.numbers().iter().any(|number| !self.readings[*number].exists);
+        let known = self.inputs.get(&hash).filter(|known| ***known != *content && !is_gone(known));
+        let first = self.hashes.get(&content).filter(|first| **first != hash);
+        if known.is_some() || first.is_some() {
+            return Err(format!("input hash: {content:?} has {hash}, which is of {known:?}; first it had {first:?}"));
         }
+        self.inputs.insert(hash.clone(), Arc::clone(&content));
+        self.hashes.insert(Arc::clone(&content), hash);
         Ok(content)
     }
 
@@ -152,13 +308,26 @@ impl Ledger {
         self.inputs.get(hash).cloned()
     }
 
+    /// The hash of an input that a module was called with.
+    pub fn hash(&self, content: &Content) -> Option<&str> {
+        self.hashes.get(content).map(String::as_str)
+    }
+
     /// What tells a run from others of its module and station, where it is handed something of its own.
     pub fn trigger(&self, content: &Content) -> Option<Trigger> {
-        match (content.module, &content.orders, content.load) {
-            (TALLY, Some((from, _)), _) => Some(from.to_string()),
-            (EACH, _, Some(load)) => Some(self.readings[load].trigger()),
-            _ => None,
+        match (content.module, &content.orders) {
+            (TALLY, Some((from, _))) => Some(from.to_string()),
+            _ => content.handed().map(|number| self.readings[number].trigger()),
         }
+    }
+
+    /// Whether the run of a price has ended, or `task` is done with its key.
+    pub fn is_worked_off(&self, number: usize, station: usize) -> bool {
+        let is_done = |outcome: &Outcome| {
+            let price = outcome.content.price;
+            price == Some(number) || (outcome.is_result && price.map(key) == Some(key(number)))
+        };
+        self.outcomes(TASK, station).iter().any(is_done)
     }
 
     pub fn outcomes(&self, module: usize, station: usize) -> &[Outcome] {
@@ -169,7 +338,7 @@ impl Ledger {
 fn content(input: &ModuleInput) -> Result<Content, String> {
     let module = MODULES.iter().position(|name| **name == *input.module).ok_or("an unknown module")?;
     let station = STATIONS.iter().position(|id| *id == input.station.as_str()).ok_or("an unknown station")?;
-    let mut content = Content { module, station, load: None, price: None, pair: None, orders: None };
+    let mut content = Content { module, station, load: None, price: None, tariff: None, pair: None, orders: None };
     for part in &input.inputs {
         let wrong = |error: &dyn std::fmt::Display| format!("{} of {}: {error}", part.topic, input.module);
         match (&*part.topic, &part.value) {
@@ -178,6 +347,9 @@ fn content(input: &ModuleInput) -> Result<Content, String> {
             }
             ("PRICE", Value::Reading(reading)) => {
                 content.price = Some(reading.parse::<Numbered>().map_err(|error| wrong(&error))?.n);
+            }
+            ("TARIFF", Value::Reading(reading)) => {
+                content.tariff = Some(reading.parse::<Numbered>().map_err(|error| wrong(&error))?.n);
             }
             ("pair", Value::Reading(reading)) => {
                 content.pair = Some(reading.parse::<Pair>().map_err(|error| wrong(&error))?);
@@ -194,6 +366,9 @@ fn content(input: &ModuleInput) -> Result<Content, String> {
         PAIR => content.load.is_some() && content.price.is_some(),
         AFTER => content.load.is_some() && content.pair.is_some(),
         EACH => content.load.is_some(),
+        RATE => content.load.is_some() && content.tariff.is_some(),
+        SIGN => content.tariff.is_some(),
+        TASK => content.price.is_some(),
         _ => content.orders.is_some(),
     };
     if whole { Ok(content) } else { Err(format!("incomplete: {content:?}")) }

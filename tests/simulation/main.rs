@@ -4,9 +4,12 @@
 mod broker;
 mod chance;
 mod checks;
+mod consumers;
 mod disk;
 mod doors;
+mod events;
 mod ledger;
+mod logs;
 mod process;
 mod scene;
 mod schedule;

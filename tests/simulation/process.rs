@@ -30,6 +30,8 @@ station = "/s"
 [topics.ORDER]
 station = "/s"
 window = { kind = "bucket", every = "1s", close_after = "1s" }
+[topics.TARIFF]
+scope = "global"
 [modules.pair]
 requires = ["LOAD", "PRICE"]
 retry = { attempts = 2, backoff = "1s" }
@@ -49,6 +51,18 @@ trigger = { each = true, on = ["LOAD"] }
 quarantine = false
 retry = { attempts = 2, backoff = "1s" }
 concurrency = 2
+[modules.rate]
+requires = ["LOAD", "TARIFF"]
+retry = { attempts = 2, backoff = "1s" }
+[modules.task]
+requires = ["PRICE"]
+trigger = { each = true, on = ["PRICE"] }
+once = { key = "/k", keep = "7d" }
+quarantine = false
+retry = { attempts = 2, backoff = "1s" }
+[modules.sign]
+requires = ["TARIFF"]
+retry = { attempts = 2, backoff = "1s" }
 "#;
 
 /// What all lanes together may hold, in bytes: a few batches, so that they are often full.

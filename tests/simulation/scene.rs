@@ -1,15 +1,16 @@
 //! Everything around the pipeline that outlives it: the broker, the ledger, chance, and what goes wrong at the moment.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use quorate_core::ident::Millis;
 use tokio::time::Instant;
 
-use super::broker::{Broker, Place};
+use super::broker::{Broker, Place, TOPICS};
 use super::chance::Chance;
 use super::disk::Disk;
-use super::ledger::{Bad, Content, Ledger, Outcome, Reading, STATIONS, TALLY};
+use super::ledger::{Content, Ledger, Outcome, TALLY};
 use super::trace::Trace;
 
 /// When virtual time begins.
@@ -50,6 +51,8 @@ pub enum Fate {
 pub struct Scene {
     pub chance: Chance,
     pub broker: Broker,
+    /// When each topic was last created.
+    pub recreated: [Millis; TOPICS.len()],
     pub ledger: Ledger,
     /// What outlives the process; none where nothing does but what is committed.
     pub disk: Option<Disk>,
@@ -57,6 +60,8 @@ pub struct Scene {
     pub mood: Mood,
     /// Counts lives of the process from 1.
     pub life: u32,
+    /// Where the group stood when the life at hand began.
+    pub began_at: BTreeMap<Place, i64>,
     /// Calls that run, by life, module and station.
     pub running: Vec<(u32, usize, usize)>,
     /// The first invariant that did not hold.
@@ -73,11 +78,13 @@ impl Shared {
         Self(Arc::new(Mutex::new(Scene {
             chance: Chance::new(seed),
             broker: Broker::new(),
+            recreated: [Millis(0); TOPICS.len()],
             ledger: Ledger::default(),
             disk: None,
             trace: Trace::new(keep_lines),
             mood: Mood::default(),
             life: 0,
+            began_at: BTreeMap::new(),
             running: Vec::new(),
             broken: None,
             began: Instant::now(),
@@ -124,39 +131,6 @@ impl Scene {
     pub fn pause(&mut self, chances: u64, at_most: u64) -> Duration {
         let pauses = self.chance.happens(chances);
         Duration::from_millis(if pauses { 1 + self.chance.below(at_most) } else { 0 })
-    }
-
-    /// Produces a record with so many readings, each for a station or (none) impossible to decode.
-    pub fn produce(&mut self, place: Place, age_ms: i64, stations: Option<&[Option<usize>]>) {
-        let at = Millis(self.now().0 - age_ms);
-        let gap = if self.chance.happens(80) { 1 + i64::try_from(self.chance.below(3)).unwrap_or(0) } else { 0 };
-        let is_list = place.topic == super::broker::LOAD;
-        let (first, mut elements) = (self.ledger.next_number(), Vec::new());
-        for (element, station) in stations.unwrap_or_default().iter().enumerate() {
-            let (offset, number) = (self.broker.log(place).end + gap, self.ledger.next_number());
-            match *station {
-                Some(station) => {
-                    self.ledger.readings.push(Reading { place, offset, element, at, station, handed_out: 0 });
-                    elements.push(format!(r#"{{"s":"{}","n":{number}}}"#, STATIONS[station]));
-                }
-                None => {
-                    let element = is_list.then_some(element);
-                    self.ledger.bad.push(Bad { place, offset, element });
-                    elements.push(r#"{"n":"nobody"}"#.to_owned());
-                }
-            }
-        }
-        let payload = match stations {
-            None => "not json".to_owned(),
-            Some(_) if is_list => format!("[{}]", elements.join(",")),
-            Some(_) => elements.concat(),
-        };
-        let offset = self.broker.append(place, gap, at, payload);
-        if stations.is_none() {
-            self.ledger.bad.push(Bad { place, offset, element: None });
-        }
-        let what = format!("produce {}/{}/{offset} from {first} {stations:?}", place.name(), place.partition);
-        self.note(&what);
     }
 
     /// A run has ended in Kafka, by a result or by a dead letter.

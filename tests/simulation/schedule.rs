@@ -3,12 +3,9 @@
 
 use std::time::Duration;
 
-use quorate::pipeline::ports::{AssignedPartition, LaneItem};
-use quorate_core::ident::Epoch;
-use quorate_core::record::RecordBatch;
 use tokio::time::Instant;
 
-use super::broker::{Broker, LOAD, ORDER, Place, TOPICS};
+use super::broker::{LOAD, Place, TOPICS};
 use super::disk::Disk;
 use super::ledger::{MODULES, STATIONS};
 use super::process::Process;
@@ -51,9 +48,9 @@ pub fn play(seed: u64, keep_lines: bool) -> Result<u64, Broken> {
     })
 }
 
-struct Schedule {
-    scene: Shared,
-    process: Process,
+pub struct Schedule {
+    pub(super) scene: Shared,
+    pub(super) process: Process,
     weights: [u64; OPERATIONS.len()],
     /// When this life of the process began, and whether it has read everything that it loads.
     began: Instant,
@@ -67,6 +64,7 @@ enum Operation {
     Positions,
     Assign,
     Revoke,
+    LookAgain,
     Straggle,
     Commit,
     Step,
@@ -75,10 +73,14 @@ enum Operation {
     Minutes,
     Crash,
     Stop,
+    Recreate,
+    CutShort,
+    Retain,
+    Grow,
 }
 
 /// What may happen next, and how often.
-const OPERATIONS: [(Operation, u64); 13] = [
+const OPERATIONS: [(Operation, u64); 18] = [
     (Operation::Produce, 30),
     (Operation::Deliver, 30),
     (Operation::Positions, 6),
@@ -92,7 +94,15 @@ const OPERATIONS: [(Operation, u64); 13] = [
     (Operation::Minutes, 2),
     (Operation::Crash, 3),
     (Operation::Stop, 1),
+    (Operation::LookAgain, 8),
+    (Operation::Recreate, 2),
+    (Operation::CutShort, 2),
+    (Operation::Retain, 2),
+    (Operation::Grow, 1),
 ];
+
+/// Topics lose records, and sometimes all of them. Most schedules have nothing of it.
+const LOSSES: [Operation; 3] = [Operation::Recreate, Operation::CutShort, Operation::Retain];
 
 impl Schedule {
     fn new(scene: Shared) -> Self {
@@ -101,14 +111,22 @@ impl Schedule {
             let mut scene = scene.lock();
             let (keeps, ahead) = (scene.chance.happens(600), 5 + scene.chance.below(16));
             scene.disk = keeps.then(|| Disk::new(i64::try_from(ahead).expect("a small number")));
+            if keeps {
+                scene.write_history();
+            }
         }
         let process = Process::start(&scene);
         let mut weights = OPERATIONS.map(|(_, weight)| weight);
         {
             let mut scene = scene.lock();
             // Schedules differ in what happens often, and in what goes wrong.
-            for weight in &mut weights {
+            let loses = scene.chance.happens(350);
+            for ((operation, _), weight) in OPERATIONS.iter().zip(&mut weights) {
                 *weight *= [1, 1, 1, 2, 4][scene.chance.index(5)];
+                // Without a store nothing tells what was read of a log before its end was lost.
+                // Nor does anything before all of what somebody else has worked off was read.
+                let is_told = *operation != Operation::CutShort || (scene.disk.is_some() && !scene.has_history());
+                *weight *= u64::from(!LOSSES.contains(operation) || (loses && is_told));
             }
             let often = [0, 0, 30, 150, 400];
             let mut draw = || often[scene.chance.index(often.len())];
@@ -167,6 +185,11 @@ impl Schedule {
                 self.assign(topic).await?;
             }
             Operation::Revoke => self.revoke().await?,
+            Operation::LookAgain => {
+                let topic = self.scene.lock().chance.index(TOPICS.len());
+                self.look_again(topic).await?;
+            }
+            Operation::Recreate | Operation::CutShort | Operation::Retain | Operation::Grow => self.upset(operation),
             Operation::Straggle => self.straggle().await?,
             Operation::Commit => {
                 let topic = self.scene.lock().chance.index(TOPICS.len());
@@ -184,7 +207,12 @@ impl Schedule {
             Operation::Crash => self.restart().await,
             Operation::Stop => {
                 let drained = self.process.handle.drain(Duration::from_secs(30)).await;
-                self.scene.lock().note(&format!("drained: {drained}"));
+                {
+                    let mut scene = self.scene.lock();
+                    scene.note(&format!("drained: {drained}"));
+                    let held = if drained { scene.is_quiet() } else { Ok(()) };
+                    scene.expect(held);
+                }
                 (0..TOPICS.len()).for_each(|topic| self.commits_arrive(topic));
                 self.check_scene()?;
                 self.restart().await;
@@ -220,126 +248,24 @@ impl Schedule {
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
 
+    /// Something happens to the log of a topic.
+    fn upset(&self, operation: Operation) {
+        let mut scene = self.scene.lock();
+        let places = scene.broker.places();
+        let place = places[scene.chance.index(places.len())];
+        match operation {
+            Operation::Recreate => scene.recreate(place.topic),
+            Operation::CutShort => scene.cut_short(place),
+            Operation::Retain => scene.retain(place),
+            // Of the others the partition follows from the station.
+            _ => scene.grow(LOAD),
+        }
+    }
+
     fn produce(&self) {
         let mut scene = self.scene.lock();
         for _ in 0..=scene.chance.index(4) {
-            produce_one(&mut scene);
-        }
-    }
-
-    async fn deliver(&self) -> Result<(), String> {
-        let (topic, count) = {
-            let mut scene = self.scene.lock();
-            (scene.chance.index(TOPICS.len()), 1 + scene.chance.index(6))
-        };
-        self.deliver_from(topic, count).await
-    }
-
-    async fn deliver_from(&self, topic: usize, count: usize) -> Result<(), String> {
-        if !self.process.has_room(topic) {
-            return Ok(());
-        }
-        let mut batch = RecordBatch::new(Place { topic, partition: 0 }.topic_id());
-        {
-            let mut scene = self.scene.lock();
-            let mut positions = Vec::new();
-            for place in places(topic) {
-                let offsets = scene.broker.hand_out(place, count, &mut batch);
-                if offsets.is_empty() {
-                    continue;
-                }
-                let life = scene.life;
-                offsets.iter().for_each(|&offset| scene.ledger.handed_out(place, offset, life));
-                scene.note(&format!("deliver {}/{} {offsets:?}", place.name(), place.partition));
-                let tell_end = scene.chance.happens(500);
-                positions.extend(scene.broker.position(place, tell_end));
-            }
-            batch.set_positions(positions);
-        }
-        if batch.rows().is_empty() { Ok(()) } else { self.process.tell(topic, LaneItem::Batch(batch)).await }
-    }
-
-    async fn tell_positions(&self, topic: usize) -> Result<(), String> {
-        let positions: Vec<_> = {
-            let mut scene = self.scene.lock();
-            places(topic).for_each(|place| scene.broker.pass_gaps(place));
-            places(topic).filter_map(|place| scene.broker.position(place, true)).collect()
-        };
-        self.process.tell(topic, LaneItem::Positions(positions)).await
-    }
-
-    /// Assigns every partition of a topic that is not held.
-    async fn assign(&self, topic: usize) -> Result<(), String> {
-        let assigned: Vec<_> = {
-            let mut scene = self.scene.lock();
-            let free = places(topic).filter(|place| scene.broker.log(*place).held.is_none()).collect::<Vec<_>>();
-            let assigned: Vec<_> = free.into_iter().map(|place| assign(&mut scene, place)).collect();
-            scene.note(&format!("assign {} {assigned:?}", TOPICS[topic].0));
-            assigned
-        };
-        if assigned.is_empty() { Ok(()) } else { self.process.tell(topic, LaneItem::Assigned(assigned)).await }
-    }
-
-    async fn assign_all(&self) -> Result<(), String> {
-        for topic in 0..TOPICS.len() {
-            self.assign(topic).await?;
-        }
-        Ok(())
-    }
-
-    /// Takes partitions of a topic away, all or one. What is settled may leave with them.
-    async fn revoke(&self) -> Result<(), String> {
-        let (topic, only, asks) = {
-            let mut scene = self.scene.lock();
-            let (topic, only) = (scene.chance.index(TOPICS.len()), scene.chance.index(4));
-            (topic, only, scene.chance.happens(500))
-        };
-        if asks {
-            let settled = self.process.handle.settle_now(Duration::from_millis(50)).await;
-            let mut scene = self.scene.lock();
-            settled.iter().for_each(|commit| scene.asked(commit));
-            let held = if scene.disk.is_some() { Ok(()) } else { scene.committed_is_settled() };
-            scene.expect(held);
-            drop(scene);
-            self.commits_arrive(topic);
-        }
-        let revoked: Vec<_> = {
-            let mut scene = self.scene.lock();
-            let gone = places(topic).filter(|place| only >= TOPICS[topic].1 || place.partition == only);
-            let gone = gone.filter_map(|place| Some((place.number(), Epoch(scene.broker.revoke(place)?))));
-            let gone: Vec<_> = gone.collect();
-            scene.note(&format!("revoke {} {gone:?}", TOPICS[topic].0));
-            gone
-        };
-        if revoked.is_empty() { Ok(()) } else { self.process.tell(topic, LaneItem::Revoked(revoked)).await }
-    }
-
-    /// Records that were polled before their assignment ended, and come after it.
-    async fn straggle(&self) -> Result<(), String> {
-        let topic = self.scene.lock().chance.index(TOPICS.len());
-        if !self.process.has_room(topic) {
-            return Ok(());
-        }
-        let mut batch = RecordBatch::new(Place { topic, partition: 0 }.topic_id());
-        {
-            let mut scene = self.scene.lock();
-            let positions = places(topic).filter_map(|place| scene.broker.straggle(place, 3, &mut batch)).collect();
-            scene.note(&format!("straggle {} {positions:?}", TOPICS[topic].0));
-            batch.set_positions(positions);
-        }
-        if batch.rows().is_empty() { Ok(()) } else { self.process.tell(topic, LaneItem::Batch(batch)).await }
-    }
-
-    /// What was asked for reaches the group, or does not.
-    fn commits_arrive(&self, topic: usize) {
-        let mut scene = self.scene.lock();
-        for place in places(topic) {
-            let lose = scene.mood.lose_commit;
-            let Some(asked) = scene.broker.log(place).held.and_then(|held| held.asked) else { continue };
-            if !scene.chance.happens(lose) {
-                scene.broker.log_mut(place).committed = Some(asked);
-                scene.note(&format!("committed {}/{} {asked}", place.name(), place.partition));
-            }
+            scene.produce_one();
         }
     }
 
@@ -351,6 +277,9 @@ impl Schedule {
             scene.broker.forget();
             scene.running.clear();
             meddle(&mut scene);
+            let stands = |place: &Place| scene.broker.log(*place).committed.unwrap_or(0);
+            let began_at = scene.broker.places().into_iter().map(|place| (place, stands(&place))).collect();
+            scene.began_at = began_at;
             drop(scene);
             Process::start(&self.scene)
         };
@@ -365,13 +294,19 @@ impl Schedule {
             rounds.next().ok_or("stuck: what is to be loaded is not taken in")?;
             self.assign_all().await?;
             for topic in 0..TOPICS.len() {
+                self.look_again(topic).await?;
                 self.deliver_from(topic, 20).await?;
                 self.tell_positions(topic).await?;
             }
             self.pass(1, 100).await;
-            self.loaded = Broker::places().all(|place| is_loaded(&self.scene.lock(), place));
+            self.loaded = self.all_places(is_loaded);
         }
         Ok(())
+    }
+
+    fn all_places(&self, meets: impl Fn(&Scene, Place) -> bool) -> bool {
+        let scene = self.scene.lock();
+        scene.broker.places().into_iter().all(|place| meets(&scene, place))
     }
 
     /// Faults stop, but for the curse; everything is assigned and delivered, and time passes.
@@ -384,9 +319,10 @@ impl Schedule {
         self.leave_a_broken_store().await?;
         self.assign_all().await?;
         let mut rounds = 0..ROUNDS;
-        while Broker::places().any(|place| !is_delivered(&self.scene.lock(), place)) {
+        while !self.all_places(is_delivered) {
             rounds.next().ok_or("stuck: what is delivered is not taken in")?;
             for topic in 0..TOPICS.len() {
+                self.look_again(topic).await?;
                 self.deliver_from(topic, 20).await?;
                 self.tell_positions(topic).await?;
             }
@@ -402,18 +338,9 @@ impl Schedule {
     }
 }
 
-fn places(topic: usize) -> impl Iterator<Item = Place> {
-    (0..TOPICS[topic].1).map(move |partition| Place { topic, partition })
-}
-
-fn assign(scene: &mut Scene, place: Place) -> AssignedPartition {
-    let stood = scene.disk.as_ref().map_or((None, false), |disk| disk.standing(place));
-    scene.broker.assign(place, stood)
-}
-
 /// Somebody sets the group's positions. Of partitions that stand on the disk nobody may care.
 fn meddle(scene: &mut Scene) {
-    for place in Broker::places() {
+    for place in scene.broker.places() {
         if scene.disk.as_ref().and_then(|disk| disk.stood(place)).is_some() && scene.chance.happens(100) {
             let end = scene.broker.log(place).end;
             let at = scene.chance.below(u64::try_from(end).unwrap_or(0) + 1);
@@ -424,34 +351,12 @@ fn meddle(scene: &mut Scene) {
 }
 
 fn is_loaded(scene: &Scene, place: Place) -> bool {
-    scene.broker.log(place).held.is_some_and(|held| held.position >= held.load_until)
+    let held = scene.broker.log(place).held;
+    let end = scene.broker.log(place).end;
+    held.is_some_and(|held| held.position >= held.load_until.min(end)) && !scene.broker.is_outlived(place)
 }
 
 fn is_delivered(scene: &Scene, place: Place) -> bool {
     let log = scene.broker.log(place);
-    log.held.is_some_and(|held| held.position == log.end)
-}
-
-fn produce_one(scene: &mut Scene) {
-    let topic = scene.chance.index(TOPICS.len());
-    let station = scene.chance.index(STATIONS.len());
-    let partition = match topic {
-        // Readings of one station may stand in any partition, orders of one station in one.
-        LOAD => scene.chance.index(TOPICS[LOAD].1),
-        ORDER => station % TOPICS[ORDER].1,
-        _ => 0,
-    };
-    let place = Place { topic, partition };
-    let age_ms = i64::try_from(scene.chance.below(2_500)).unwrap_or(0);
-    let good = |scene: &mut Scene, station| (!scene.chance.happens(60)).then_some(station);
-    let mut stations = vec![good(scene, station)];
-    if topic == LOAD && scene.chance.happens(400) {
-        let other = scene.chance.index(STATIONS.len());
-        stations.push(good(scene, other));
-    }
-    let is_text = !scene.chance.happens(40);
-    scene.produce(place, age_ms, is_text.then_some(&stations));
-    if scene.chance.happens(50) {
-        scene.broker.mark(place, 1);
-    }
+    log.held.is_some_and(|held| held.position == log.end) && !scene.broker.is_outlived(place)
 }

@@ -23,6 +23,10 @@ impl Trace {
         }
     }
 
+    pub fn keeps_lines(&self) -> bool {
+        self.lines.is_some()
+    }
+
     pub fn hash(&self) -> u64 {
         self.hasher.finish()
     }

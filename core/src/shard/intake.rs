@@ -160,7 +160,12 @@ impl Shard {
             }
             if mode == Mode::Live {
                 self.consider_touched(Touched { station, change, is_new }, origin.topic, Some(origin), now);
-            } else if self.stations[station as usize].runs.iter().any(|run| !run.pending.is_empty()) {
+                continue;
+            }
+            if is_new {
+                self.consider_global(station, now);
+            }
+            if self.stations[station as usize].runs.iter().any(|run| !run.pending.is_empty()) {
                 // A bucket that was read live was closed by a record that only loads.
                 self.consider_touched(Touched { station, change, is_new: false }, origin.topic, None, now);
             }

@@ -3,7 +3,7 @@
 use super::Shard;
 use super::run::Phase;
 use crate::ident::{Millis, ModuleId, TopicId};
-use crate::plan::{Source, Trigger};
+use crate::plan::{InputPlan, Source, Trigger};
 use crate::provenance::Origin;
 
 impl Shard {
@@ -103,12 +103,28 @@ impl Shard {
         }
     }
 
+    /// A station that only loading has brought back is new to modules that require nothing of its own: their topics may
+    /// have been loaded before it was known, and then nobody has called them for it.
+    pub(super) fn consider_global(&mut self, station: u32, now: Millis) {
+        for module in (0..).map(ModuleId).take(self.modules.len()) {
+            let requires = self.plan.module(module).requires.iter();
+            if self.modules[module.ix()].loaded && self.are_global(requires) {
+                self.consider(station, module, None, now);
+            }
+        }
+    }
+
+    fn are_global<'a>(&self, mut inputs: impl Iterator<Item = &'a InputPlan>) -> bool {
+        inputs.all(|input| match input.source {
+            Source::Topic(topic) => self.topics[topic.ix()].global.is_some(),
+            Source::Module(_) => false,
+        })
+    }
+
     fn release_wanting(&mut self, station: u32, module: ModuleId, cause: Option<Origin>, now: Millis) {
         let is_first = self.is_first(station, module);
-        let all_global = self.plan.module(module).inputs().all(|(input, _)| match input.source {
-            Source::Topic(topic) => self.topics[topic.ix()].global.is_some() && !self.queues.durable,
-            Source::Module(_) => false,
-        });
+        let all_global =
+            !self.queues.durable && self.are_global(self.plan.module(module).inputs().map(|(input, _)| input));
         let run = &self.stations[station as usize].runs[module.ix()];
         let from_loading = cause.is_none() && run.pending.is_empty() && !run.due_before;
         if from_loading && !all_global && !is_first && self.is_complete(station, module, now) {
