@@ -242,6 +242,7 @@ impl Pipeline {
                 inbox,
                 runs: Arc::clone(&runs),
                 dead: dead.clone(),
+                set_back_ms: clock.set_back_ms(),
                 clock: Arc::clone(&clock),
                 gauges,
                 alarms: AlarmLog::default(),

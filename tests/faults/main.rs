@@ -6,6 +6,7 @@
 
 mod brokers;
 mod checker;
+mod clock;
 mod config;
 mod downtime;
 mod history;
@@ -18,6 +19,8 @@ mod poison;
 mod scenario;
 mod seed;
 mod service;
+mod sizes;
+mod starts;
 mod state;
 mod stops;
 mod topics;

@@ -18,6 +18,9 @@ use crate::history::{Role, Seen};
 const EVERY: Duration = Duration::from_millis(200);
 const PATIENT: Duration = Duration::from_secs(1);
 
+/// The most memory that a process held so far, as the system calls it.
+const PEAK: &str = "VmHWM:";
+
 /// What was seen.
 #[derive(Debug, Default)]
 pub struct Watched {
@@ -43,7 +46,7 @@ impl Watch {
             let mut peak_kib = 0;
             while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
                 groups.iter_mut().for_each(Group::look);
-                peak_kib = peak_kib.max(memory_kib(pid.load(Ordering::Acquire)));
+                peak_kib = peak_kib.max(memory_kib(pid.load(Ordering::Acquire), PEAK));
             }
             Watched { seen: groups.into_iter().map(|group| (group.topic, group.seen)).collect(), peak_kib }
         });
@@ -111,15 +114,15 @@ impl Group {
     }
 }
 
-/// The most memory a process held so far; 0 when there is none.
-fn memory_kib(pid: u32) -> u64 {
+/// A figure of the memory of a process, by its name in the system's account; 0 when there is no such process.
+pub fn memory_kib(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok()).unwrap_or(0)
 }
 
 #[test]
 fn this_process_holds_some_memory() {
-    assert!(memory_kib(std::process::id()) > 1024);
-    assert_eq!(memory_kib(0), 0);
+    assert!(memory_kib(std::process::id(), PEAK) > 1024);
+    assert_eq!(memory_kib(0, PEAK), 0);
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ pub struct World {
     pub handle: Handle,
     pub publisher: Arc<MemoryPublisher>,
     pub consumers: Arc<MemoryConsumers>,
+    pub clock: Arc<VirtualClock>,
     lanes: Vec<LaneSender>,
     positions: HashMap<(TopicId, Partition), (Epoch, i64)>,
     epochs: u64,
@@ -106,19 +108,20 @@ impl World {
         }
         let publisher = Arc::new(MemoryPublisher::default());
         let consumers = Arc::new(MemoryConsumers::default());
+        let clock = Arc::new(VirtualClock::new());
         let (handle, lanes) = (pipeline.handle(), pipeline.lanes());
         let mut tasks = Tasks::default();
         let ports = Ports {
             consumers: Arc::clone(&consumers) as _,
             publisher: Arc::clone(&publisher) as _,
             executor,
-            clock: Arc::new(VirtualClock { began: Instant::now() }),
+            clock: Arc::clone(&clock) as _,
         };
         for stage in pipeline.stages(ports) {
             tasks.spawn(stage.name, stage.task);
         }
         let (positions, epochs) = (HashMap::new(), 0);
-        Self { plan: settings.plan, handle, publisher, consumers, lanes, positions, epochs, tasks }
+        Self { plan: settings.plan, handle, publisher, consumers, clock, lanes, positions, epochs, tasks }
     }
 
     /// Assigns partition 0 of every topic, empty and without a committed position.
@@ -193,13 +196,30 @@ impl World {
     }
 }
 
-struct VirtualClock {
+pub struct VirtualClock {
     began: Instant,
+    set_back_ms: AtomicI64,
+}
+
+impl VirtualClock {
+    fn new() -> Self {
+        Self { began: Instant::now(), set_back_ms: AtomicI64::new(0) }
+    }
+
+    /// Somebody sets it back.
+    pub fn set_back(&self, by_ms: i64) {
+        self.set_back_ms.fetch_add(by_ms, Ordering::Relaxed);
+    }
 }
 
 impl Clock for VirtualClock {
     fn now(&self) -> Millis {
-        START.plus(i64::try_from(self.began.elapsed().as_millis()).expect("a short test"))
+        let elapsed_ms = i64::try_from(self.began.elapsed().as_millis()).expect("a short test");
+        START.plus(elapsed_ms - self.set_back_ms())
+    }
+
+    fn set_back_ms(&self) -> i64 {
+        self.set_back_ms.load(Ordering::Relaxed)
     }
 }
 
