@@ -6,6 +6,7 @@ use quorate_testkit::require_broker;
 
 use crate::checker::Rules;
 use crate::config::Knobs;
+use crate::history::Role;
 use crate::scenario::{Scenario, frozen_broker, killed_broker};
 use crate::seed::rounds;
 
@@ -60,8 +61,8 @@ fn matrix_05_a_broker_away_for_long_costs_neither_processor_time_nor_memory() {
     let service = scenario.start();
     scenario.until_more_results(scenario.results() + 50);
     broker.kill();
-    // What was on its way arrives, and everybody notices.
-    std::thread::sleep(Duration::from_secs(2));
+    // Everybody notices, and what was asked before is given up.
+    std::thread::sleep(Duration::from_secs(7));
     let (busy, held) = (service.processor_time(), service.memory_kib());
     let away = Duration::from_secs(u64::from(rounds(1).saturating_mul(AWAY_S.0).min(AWAY_S.1)));
     std::thread::sleep(away);
@@ -69,6 +70,8 @@ fn matrix_05_a_broker_away_for_long_costs_neither_processor_time_nor_memory() {
     eprintln!("broker-away: {busy:?} of {away:?}, {grown} KiB more");
     assert!(busy < away / IDLE_SHARE, "busy for {busy:?} of {away:?}");
     assert!(grown < GROWTH_KIB, "{grown} KiB more");
+    let told = service.log().matches("broker not reachable").count();
+    assert!(told <= 2 * Role::ALL.len(), "told {told} times");
     broker.restart();
     scenario.until_more_results(scenario.results());
     scenario.finish(service, &load.stop(), &may_be_late());

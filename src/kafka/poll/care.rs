@@ -160,7 +160,10 @@ impl Poller<'_> {
                     }
                 }
             }
-            TroubleKind::Unreachable => tracing::info!(group, %trouble, "broker not reachable, the client retries"),
+            TroubleKind::Unreachable if self.context.tells_unreachable() => {
+                tracing::info!(group, %trouble, "broker not reachable, the client retries");
+            }
+            TroubleKind::Unreachable => tracing::debug!(group, %trouble, "broker still not reachable"),
             TroubleKind::PolledTooLate => tracing::error!(group, %trouble, "polled too late, rejoining the group"),
             TroubleKind::Corrupt => self.fetch_again(&trouble),
             TroubleKind::Fenced => self.context.give_up(BrokenKind::Fenced, trouble.to_string()),
