@@ -43,7 +43,6 @@ impl Default for WallClock {
 }
 
 impl Clock for WallClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn now(&self) -> Millis {
         let mut steady = self.steady();
         let (now, change) = steady.told(self.began.elapsed(), system());
