@@ -89,12 +89,23 @@ fn matrix_24_batches_that_arrive_with_a_wrong_bit_are_fetched_again() {
         // The number of a station: whoever took it as it is would believe it.
         proxy.flip_after(Direction::ToClient, br#"{"s":"S"#, 20);
         let mut service = scenario.start();
-        service.until_logged("batch is corrupt", 5);
-        within(PATIENCE, "all of it to be read", || (proxy.flips_left() == 0).then_some(()));
+        within(PATIENCE, "all of it to be read", || {
+            // librdkafka 2.12.1 reads on at a wrong place behind a bad checksum, and may abort: then it is started again.
+            if service.has_ended() {
+                assert!(service.log().contains("rd_slice_narrow_copy"), "ended:\n{}", service.log());
+                service = scenario.start();
+            }
+            (proxy.flips_left() == 0).then_some(())
+        });
+        std::thread::sleep(Duration::from_millis(500));
+        if service.has_ended() {
+            service = scenario.start();
+        }
         scenario.until_more_results(scenario.results());
         workload = load.stop();
         assert_eq!(service.terminate(scenario.drain_bound()), 0);
     }
+    assert!(scenario.logs().contains("batch is corrupt"), "nobody noticed");
     let service = scenario.start();
     scenario.finish(service, &workload, &may_be_late());
 }
