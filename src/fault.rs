@@ -1,7 +1,15 @@
-//! Places where a test lets the process die, as a power cut would. They are part of debug builds only.
+//! Places where a test lets the process die or its disk fail, and a wall clock that a test sets. They are part of debug
+//! builds only.
+
+use std::io;
 
 /// The environment variable that names a place and the passing of it that kills: `store_before_commit:3`.
 pub const KILL_POINT: &str = "QUORATE_KILL_POINT";
+/// The environment variable that names a place and the passing of it that fails: `device_sync:3`. Those before and after
+/// it do not.
+pub const FAIL_POINT: &str = "QUORATE_FAIL_POINT";
+/// The environment variable that names a file with a number: by so many milliseconds the wall clock goes wrong.
+pub const CLOCK_FILE: &str = "QUORATE_CLOCK_FILE";
 
 /// Passes a place of this name. Aborts the process, without any clean-up, if [`KILL_POINT`] says so.
 #[inline]
@@ -12,25 +20,79 @@ pub fn kill_point(name: &str) {
     let _ = name;
 }
 
+/// Passes a place of this name.
+///
+/// # Errors
+/// What a broken device says, if [`FAIL_POINT`] asks for it.
+#[inline]
+pub fn fail_point(name: &str) -> io::Result<()> {
+    #[cfg(debug_assertions)]
+    return armed::fail(name);
+    #[cfg(not(debug_assertions))]
+    {
+        let _ = name;
+        Ok(())
+    }
+}
+
+/// By how many milliseconds the wall clock is wrong, as [`CLOCK_FILE`] says.
+#[inline]
+#[must_use]
+pub fn clock_error_ms() -> i64 {
+    #[cfg(debug_assertions)]
+    return armed::clock_error_ms();
+    #[cfg(not(debug_assertions))]
+    0
+}
+
 #[cfg(debug_assertions)]
 mod armed {
+    use std::ffi::OsString;
+    use std::io;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// "Input/output error" of Linux.
+    const EIO: i32 = 5;
 
     struct Fuse {
         name: String,
         left: AtomicU64,
     }
 
+    impl Fuse {
+        fn blows(&self, name: &str) -> bool {
+            self.name == name && self.left.fetch_sub(1, Ordering::Relaxed) == 1
+        }
+    }
+
     pub(super) fn pass(name: &str) {
         static FUSE: OnceLock<Option<Fuse>> = OnceLock::new();
-        let fuse = FUSE.get_or_init(|| parse(&std::env::var(super::KILL_POINT).ok()?));
-        if let Some(fuse) = fuse.as_ref().filter(|fuse| fuse.name == name)
-            && fuse.left.fetch_sub(1, Ordering::Relaxed) == 1
-        {
+        if FUSE.get_or_init(|| asked(super::KILL_POINT)).as_ref().is_some_and(|fuse| fuse.blows(name)) {
             tracing::error!(point = name, "killed at a point that was asked for");
             std::process::abort();
         }
+    }
+
+    pub(super) fn fail(name: &str) -> io::Result<()> {
+        static FUSE: OnceLock<Option<Fuse>> = OnceLock::new();
+        if FUSE.get_or_init(|| asked(super::FAIL_POINT)).as_ref().is_some_and(|fuse| fuse.blows(name)) {
+            tracing::error!(point = name, "failed at a point that was asked for");
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
+        Ok(())
+    }
+
+    /// A file that cannot be read at the moment changes nothing.
+    pub(super) fn clock_error_ms() -> i64 {
+        static FILE: OnceLock<Option<OsString>> = OnceLock::new();
+        let file = FILE.get_or_init(|| std::env::var_os(super::CLOCK_FILE));
+        let text = file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+        text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    }
+
+    fn asked(variable: &str) -> Option<Fuse> {
+        parse(&std::env::var(variable).ok()?)
     }
 
     fn parse(text: &str) -> Option<Fuse> {
@@ -43,9 +105,10 @@ mod armed {
         use super::*;
 
         #[test]
-        fn a_fuse_is_a_name_and_the_passing_that_kills() {
+        fn a_fuse_is_a_name_and_the_passing_that_blows_it_once() {
             let fuse = parse("store_open:2").expect("well formed");
-            assert_eq!((fuse.name.as_str(), fuse.left.into_inner()), ("store_open", 2));
+            let passed = ["store_open", "elsewhere", "store_open", "store_open"].map(|name| fuse.blows(name));
+            assert_eq!(passed, [false, false, true, false]);
             assert!(parse("store_open").is_none() && parse("store_open:0").is_none() && parse("a:b").is_none());
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_core::contract::Module;
+use quorate_core::ident::Millis;
 use thiserror::Error;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -19,7 +20,7 @@ use crate::kafka::{
 };
 use crate::pipeline::ports::{Clock as _, Consumers as _};
 use crate::pipeline::{Handle, Pipeline, Ports};
-use crate::runtime::{ModuleThreads, RegisteredModule, Tasks, WallClock, blocking};
+use crate::runtime::{ModuleThreads, RegisteredModule, Tasks, TooLittle, WallClock, blocking, check_limits};
 use crate::state::{Identity, OpenError};
 
 /// What a revoke may take: settled positions that are not known by then are committed later or not at all.
@@ -66,6 +67,9 @@ pub enum StartError {
     /// The state cannot be used.
     #[error(transparent)]
     State(OpenError),
+    /// The system does not allow the process enough.
+    #[error(transparent)]
+    Limit(#[from] TooLittle),
     /// The system refuses a thread.
     #[error("thread not started: {0}")]
     Thread(#[source] std::io::Error),
@@ -103,6 +107,8 @@ impl Service {
     /// # Errors
     /// See [`StartError`]. Nothing is left running.
     pub async fn start(settings: Settings, modules: &[Arc<dyn Module>]) -> Result<Self, StartError> {
+        // One for each consumer, and the producer.
+        check_limits(settings.consumers.len() + 1)?;
         let registered = registered(&settings, modules)?;
         let cluster = wait_for_brokers(&settings.client, settings.service.startup_timeout).await?;
         look_after_topics(&settings).await?;
@@ -112,8 +118,9 @@ impl Service {
         let executor = Arc::new(ModuleThreads::new(registered, threads).map_err(StartError::Thread)?);
         let mut pipeline = Pipeline::new(Arc::clone(&settings.plan), pipeline_settings(&settings)?);
         let handle = pipeline.handle();
+        let clock = Arc::new(WallClock::new());
         let begun;
-        (pipeline, begun) = begin(&settings, cluster.cluster_id, pipeline).await?;
+        (pipeline, begun) = begin(&settings, cluster.cluster_id, clock.now(), pipeline).await?;
         let consumers = KafkaConsumers::start(IntakeSetup {
             names: settings.plan.topics.iter().map(|topic| Arc::clone(&topic.name)).collect(),
             reload: begun.reload,
@@ -126,12 +133,8 @@ impl Service {
             consumers: settings.consumers,
             topics: settings.topics,
         })?;
-        let ports = Ports {
-            consumers: Arc::clone(&consumers) as _,
-            publisher: Arc::clone(&publisher) as _,
-            executor,
-            clock: Arc::new(WallClock),
-        };
+        let ports =
+            Ports { consumers: Arc::clone(&consumers) as _, publisher: Arc::clone(&publisher) as _, executor, clock };
         let mut tasks = Tasks::default();
         for stage in pipeline.stages(ports) {
             tasks.spawn(stage.name, stage.task);
@@ -222,6 +225,7 @@ fn registered(settings: &Settings, modules: &[Arc<dyn Module>]) -> Result<Vec<Re
 async fn begin(
     settings: &Settings,
     cluster_id: Option<String>,
+    now: Millis,
     mut pipeline: Pipeline,
 ) -> Result<(Pipeline, Begun), StartError> {
     let StateSettings { mode, dir } = settings.state.clone();
@@ -230,7 +234,7 @@ async fn begin(
     }
     let group_id = settings.base_group.clone();
     let identity = Identity { cluster_id: cluster_id.unwrap_or_default(), group_id };
-    let (plan, now) = (Arc::clone(&settings.plan), WallClock.now());
+    let plan = Arc::clone(&settings.plan);
     let opening = move || {
         let begun = state::begin(&dir, &identity, &plan, &mut pipeline, now)?;
         Ok((pipeline, begun))

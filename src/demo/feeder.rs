@@ -69,6 +69,7 @@ pub(super) struct Feeder {
     backlogs: Vec<Backlog>,
     read: Vec<watch::Receiver<TopicHealth>>,
     reach: Reach,
+    clock: WallClock,
     fed: Fed,
     told: watch::Sender<Fed>,
     stop: watch::Receiver<bool>,
@@ -94,6 +95,7 @@ impl Feeder {
             backlogs: topics.iter().map(|(_, partitions)| Backlog::new(*partitions)).collect(),
             read: plan.topics().filter_map(|(topic, _)| health.watch(topic)).collect(),
             reach: Reach::new(plan, MODULE),
+            clock: WallClock::new(),
             fed,
             told,
             stop,
@@ -153,7 +155,7 @@ impl Feeder {
             }
             self.wait_for_reader(place).await?;
         };
-        let sent = self.feed.send(place, partition, WallClock.now(), &record.payload).await;
+        let sent = self.feed.send(place, partition, self.clock.now(), &record.payload).await;
         if let Err(error) = sent {
             self.fed.failed = Some(error.to_string());
             return Err(Ended);

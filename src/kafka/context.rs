@@ -31,6 +31,10 @@ pub(super) struct PollContext {
     broken: Mutex<Option<Broken>>,
     closing: AtomicBool,
     answering: Mutex<Option<i32>>,
+    /// Whether no broker was connected at the last statistics.
+    cut_off: AtomicBool,
+    /// Whether it was told since then that none answers.
+    told: AtomicBool,
 }
 
 impl PollContext {
@@ -43,8 +47,8 @@ impl PollContext {
         table: Arc<Mutex<Table>>,
     ) -> Self {
         let (reason, broken, closing) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
-        let answering = Mutex::default();
-        Self { group, topics, settled, health, timing, table, reason, broken, closing, answering }
+        let (answering, cut_off, told) = (Mutex::default(), AtomicBool::new(false), AtomicBool::new(false));
+        Self { group, topics, settled, health, timing, table, reason, broken, closing, answering, cut_off, told }
     }
 
     /// The partition table. Never held across a call that polls.
@@ -77,6 +81,17 @@ impl PollContext {
         *lock(&self.answering) = broker;
     }
 
+    /// Whether there is nobody to ask. A question that is put nevertheless keeps the library's threads busy, trying one
+    /// connection after the other, until it is given up (librdkafka 2.12.1, `rd_kafka_broker_get_async`).
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.cut_off.load(Ordering::Acquire)
+    }
+
+    /// Whether it has to be told that no broker answers: the library says so many times a second.
+    pub(super) fn tells_unreachable(&self) -> bool {
+        !self.told.swap(true, Ordering::AcqRel)
+    }
+
     /// From here on nothing is assigned or asked any more: the client is being closed.
     pub(super) fn begin_closing(&self) {
         self.closing.store(true, Ordering::Release);
@@ -104,6 +119,9 @@ impl ClientContext for PollContext {
                 return;
             }
         };
+        let is_connected = statistics.is_connected();
+        self.cut_off.store(!is_connected, Ordering::Release);
+        self.told.fetch_and(!is_connected, Ordering::AcqRel);
         for (name, topic) in &statistics.topics {
             let Some(slot) = slot_of(&self.topics, name) else { continue };
             let mut prefetched_bytes = 0;

@@ -59,7 +59,7 @@ pub enum TroubleKind {
     Unreachable,
     /// Name, password or certificate are refused.
     LoginRefused,
-    /// A batch failed its checksum and was skipped by the client: records are missing.
+    /// A batch failed its checksum: it is fetched again.
     Corrupt,
     /// The consumer thread polled too late and was put out of the group; it rejoins by itself.
     PolledTooLate,

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
+use super::backoff::Backoff;
 use super::broken::{Broken, BrokenKind};
 use super::context::PollContext;
 use super::drain::{self, Drained};
+use super::errors::Trouble;
 use super::health::TopicState;
 use super::intake::Slot;
 use super::mailbox::Mailbox;
@@ -35,6 +37,10 @@ const SELDOM: u32 = 3;
 /// what is prefetched, and polling goes on for the group's sake.
 const UNPOLLED_LIMIT: Duration = Duration::from_secs(5);
 
+/// What arrived damaged is fetched again after about so long, doubling up to the limit: it may be damaged at the broker.
+const DAMAGED_FIRST: Duration = Duration::from_millis(100);
+const DAMAGED_LIMIT: Duration = Duration::from_secs(30);
+
 /// Why the loop ended.
 #[derive(Debug)]
 pub(super) enum Ended {
@@ -54,6 +60,7 @@ pub(super) struct Poller<'a> {
     pub runtime: &'a tokio::runtime::Handle,
     care: Vec<Care>,
     rechecks: Rechecks,
+    damaged: Backoff,
     watch: TopicWatch<'a>,
     next_census: Instant,
     full_since: Option<Instant>,
@@ -67,6 +74,8 @@ pub(super) struct Poller<'a> {
 enum Pause {
     /// Until this lane holds no more than so many bytes.
     Until(Slot, usize),
+    /// Until this moment: what arrived damaged is fetched again then.
+    Damaged(Instant),
     /// For good: nothing is taken in any more.
     Stopping,
 }
@@ -89,6 +98,7 @@ impl<'a> Poller<'a> {
             runtime,
             care: context.topics.iter().map(|_| Care::new()).collect(),
             rechecks: Rechecks::new(),
+            damaged: Backoff::new(DAMAGED_FIRST, DAMAGED_LIMIT),
             watch: TopicWatch::new(context.timing.topic_check),
             next_census: clock::now(),
             full_since: None,
@@ -147,12 +157,19 @@ impl<'a> Poller<'a> {
 impl Poller<'_> {
     fn take_turn(&mut self) {
         self.full_since = None;
-        if let Some(Pause::Until(slot, level)) = self.paused {
-            if self.context.topics[slot].lane.queued_bytes() > level {
-                self.serve_paused();
-                return;
-            }
-            self.resume();
+        let stays_paused = match self.paused {
+            Some(Pause::Until(slot, level)) => self.context.topics[slot].lane.queued_bytes() > level,
+            Some(Pause::Damaged(until)) => clock::now() < until,
+            Some(Pause::Stopping) | None => false,
+        };
+        if stays_paused {
+            self.serve_paused();
+            return;
+        }
+        match self.paused {
+            Some(Pause::Damaged(_)) => self.assign_again(),
+            Some(_) => self.resume(),
+            None => {}
         }
         let patience = if self.quiet_turns > SETTLED_TURNS { QUIET_TURN } else { TURN };
         let drained = drain::drain(self.context, self.consumer, patience);
@@ -166,6 +183,7 @@ impl Poller<'_> {
         if self.is_quiet(&drained) {
             return;
         }
+        let has_records = !drained.is_idle();
         let shown = assign::shown(self.context, self.consumer);
         for (slot, batch) in drained.full {
             self.queue(slot, batch, None);
@@ -184,7 +202,21 @@ impl Poller<'_> {
         self.outbox.extend(told);
         if let Some(error) = drained.error {
             self.classify(&error);
+        } else if has_records {
+            self.damaged.reset();
         }
+    }
+
+    /// A batch arrived damaged. Whether the client would pass it over or not: after a pause everything is fetched again
+    /// from where it was polled to, which is before that batch, for an error ends its turn.
+    fn fetch_again(&mut self, trouble: &Trouble) {
+        if *self.stopping {
+            return;
+        }
+        let pause = self.damaged.next();
+        tracing::error!(group = &*self.context.group, %trouble, retry_in = ?pause, "a batch is corrupt, fetching it again");
+        self.pause();
+        self.paused = Some(Pause::Damaged(clock::now() + pause));
     }
 
     /// Whether nothing happened in this turn, nor in those before it, and nobody needs to know where the client stands.
@@ -250,6 +282,15 @@ impl Poller<'_> {
         let partitions = self.native_partitions();
         if let Err(error) = self.consumer.resume(&partitions) {
             self.context.give_up(BrokenKind::Failed, format!("partitions not resumed: {error}"));
+        }
+    }
+
+    /// Drops what the client has fetched, and goes on where the table says; the client's own place may be another one.
+    fn assign_again(&mut self) {
+        self.paused = None;
+        self.context.table().set_paused(false);
+        if let Err(error) = assign::begin_anew(self.context, self.consumer, &[]) {
+            self.context.give_up(BrokenKind::Failed, format!("partitions not fetched again: {error}"));
         }
     }
 

@@ -1,4 +1,4 @@
-//! The few numbers taken from the client's statistics: where partitions end, and what is prefetched.
+//! What little is taken from the client's statistics: where partitions end, what is prefetched, whether anybody is there.
 
 use std::collections::HashMap;
 
@@ -9,6 +9,20 @@ use serde::Deserialize;
 pub(super) struct Statistics {
     #[serde(default)]
     pub topics: HashMap<String, TopicStatistics>,
+    #[serde(default)]
+    brokers: HashMap<String, BrokerStatistics>,
+}
+
+#[derive(Debug, Deserialize)]
+struct BrokerStatistics {
+    state: String,
+}
+
+impl Statistics {
+    /// Whether any broker is connected.
+    pub(super) fn is_connected(&self) -> bool {
+        self.brokers.values().any(|broker| broker.state == "UP")
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,5 +71,16 @@ mod tests {
         assert_eq!(partitions["0"].end(), Some(5));
         assert_eq!(partitions["1"].end(), None);
         assert_eq!(partitions["0"].fetchq_size, 7);
+    }
+
+    #[test]
+    fn one_connected_broker_is_enough_and_none_is_not() {
+        let connected = |states: [&str; 2]| {
+            let [one, other] = states.map(|state| format!(r#"{{"nodeid":1,"state":"{state}"}}"#));
+            let text = format!(r#"{{"brokers":{{"a:1/bootstrap":{one},"GroupCoordinator":{other}}}}}"#);
+            serde_json::from_str::<Statistics>(&text).expect("statistics").is_connected()
+        };
+        assert!(connected(["UP", "DOWN"]) && connected(["INIT", "UP"]));
+        assert!(!connected(["TRY_CONNECT", "DOWN"]));
     }
 }

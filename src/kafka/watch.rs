@@ -36,7 +36,7 @@ impl<'c> TopicWatch<'c> {
         consumer: &'c BaseConsumer<PollContext>,
     ) -> Vec<(Slot, Described)> {
         let answer = match &self.question {
-            None if clock::now() < self.next_at => return Vec::new(),
+            None if clock::now() < self.next_at || context.is_cut_off() => return Vec::new(),
             None => {
                 let names: Vec<&str> = context.topics.iter().map(|topic| &*topic.name).collect();
                 match TopicQuestion::ask(consumer, &names, context.answering_broker(), PATIENCE) {

@@ -2,7 +2,7 @@
 //! batches, assignments and positions in order.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
@@ -16,7 +16,12 @@ const MAX_ITEMS: usize = 256;
 #[must_use]
 pub fn lane(capacity: usize, wake: Arc<Notify>) -> (LaneSender, LaneReceiver) {
     let (tx, rx) = mpsc::channel(MAX_ITEMS);
-    let level = Arc::new(Level { capacity, queued: AtomicUsize::new(0), drained: Notify::new() });
+    let level = Arc::new(Level {
+        capacity,
+        queued: AtomicUsize::new(0),
+        drained: Notify::new(),
+        partial: AtomicBool::new(false),
+    });
     (LaneSender { tx, level: Arc::clone(&level), wake }, LaneReceiver { rx, level })
 }
 
@@ -26,6 +31,8 @@ struct Level {
     capacity: usize,
     queued: AtomicUsize,
     drained: Notify,
+    /// What the newest [`LaneItem::Split`] that was sent says.
+    partial: AtomicBool,
 }
 
 /// The consumer's end.
@@ -79,6 +86,9 @@ impl LaneSender {
     /// Appends an item; waits while the lane holds `MAX_ITEMS`. False when the pipeline is gone.
     pub async fn send(&self, item: LaneItem) -> bool {
         let cost = cost(&item);
+        if let LaneItem::Split(partial) = &item {
+            self.level.partial.store(*partial, Ordering::Release);
+        }
         self.level.queued.fetch_add(cost, Ordering::AcqRel);
         if self.tx.send(item).await.is_err() {
             self.level.queued.fetch_sub(cost, Ordering::AcqRel);
@@ -109,6 +119,12 @@ impl LaneReceiver {
         self.level.queued.fetch_sub(cost(&item), Ordering::AcqRel);
         self.level.drained.notify_waiters();
         Some(item)
+    }
+
+    /// Whether a part of the topic is missing at present, whatever is still queued before the item that says so.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.level.partial.load(Ordering::Acquire)
     }
 
     /// Whether the consumer's end is gone and everything was received.

@@ -6,6 +6,7 @@ mod alarms;
 mod broken;
 mod ceilings;
 mod checkpoint;
+mod clocks;
 mod counts;
 mod cuts;
 mod dead_letters;
@@ -15,6 +16,7 @@ mod gate;
 mod gauges;
 mod given_up;
 pub mod lane;
+mod parts;
 pub mod ports;
 mod router;
 mod run_settings;
@@ -243,6 +245,7 @@ impl Pipeline {
                 inbox,
                 runs: Arc::clone(&runs),
                 dead: dead.clone(),
+                set_back_ms: clock.set_back_ms(),
                 clock: Arc::clone(&clock),
                 gauges,
                 alarms: AlarmLog::default(),

@@ -187,4 +187,9 @@ pub trait FailureSink: std::fmt::Debug + Send + Sync + 'static {
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since the Unix epoch.
     fn now(&self) -> Millis;
+
+    /// By how many milliseconds it was set back so far, all told.
+    fn set_back_ms(&self) -> i64 {
+        0
+    }
 }

@@ -78,7 +78,7 @@ pub(super) struct Router {
 
 /// The router's end of one topic's lane, with the batch at its head.
 pub(super) struct Lane {
-    receiver: LaneReceiver,
+    pub(super) receiver: LaneReceiver,
     head: VecDeque<RecordBatch>,
     /// The last record of each partition in the batch at the head.
     last: Vec<(Partition, Offset)>,
@@ -88,15 +88,19 @@ pub(super) struct Lane {
     stands_still: bool,
     loaded: bool,
     /// Whether the shards were told an event clock other than the wall clock.
-    behind: bool,
+    pub(super) behind: bool,
+    /// Whether the shards were told that a part of the topic is missing.
+    pub(super) partial: bool,
     /// For how long its consumer has said nothing, in whole flush intervals.
     silent: Duration,
 }
 
 /// What stands at the head of a lane.
-enum Head {
+pub(super) enum Head {
     Empty,
-    /// Too much of the topic is unsettled, or its records may not be applied before that is on record.
+    /// Too much of the topic is unsettled.
+    Owes,
+    /// Its records may not be applied before that is on record.
     Stopped,
     /// No more of it is applied in this life.
     StandsStill,
@@ -107,7 +111,7 @@ impl Head {
     fn records(&self) -> Option<usize> {
         match self {
             Self::Records(records) => Some(*records),
-            Self::Empty | Self::Stopped | Self::StandsStill => None,
+            Self::Empty | Self::Owes | Self::Stopped | Self::StandsStill => None,
         }
     }
 }
@@ -124,6 +128,7 @@ impl Lane {
             stands_still: false,
             loaded: false,
             behind: false,
+            partial: false,
             silent: Duration::ZERO,
         }
     }
@@ -138,8 +143,9 @@ impl Router {
             self.fill_heads().await;
             let heads: Vec<Head> = (0..self.lanes.len()).map(|lane| self.head(lane)).collect();
             let wanted_at = self.dirt.wanted_at();
-            let stopped = heads.iter().any(|head| matches!(head, Head::Stopped));
+            let stopped = heads.iter().any(|head| matches!(head, Head::Owes | Head::Stopped));
             self.hold_clocks(&heads).await;
+            self.heed_parts(&heads).await;
             let next = self.rounds.next(|lane| heads[lane].records());
             tokio::select! {
                 biased;
@@ -195,7 +201,7 @@ impl Router {
                             self.progress.revoked(topic, partition, epoch);
                         }
                     }
-                    LaneItem::Split(split) => self.tell_all(|| ToShard::Split(topic, split)).await,
+                    LaneItem::Split(partial) => self.tell_part(topic, partial).await,
                 }
             }
         }
@@ -213,7 +219,7 @@ impl Router {
             self.lanes[lane].loaded && unsettled >= self.max_pending.get(lane).copied().unwrap_or(MAX_UNSETTLED);
         let records = batch.len().max(batch.bytes().len() / BYTES_PER_RECORD);
         if owes_too_much || dead_bytes >= dead_letters::MAX_BYTES {
-            return Head::Stopped;
+            return Head::Owes;
         }
         match self
             .keeping
@@ -226,26 +232,6 @@ impl Router {
                 self.dirt.hurry();
                 Head::Stopped
             }
-        }
-    }
-
-    /// While a lane stands still its topic's clock does, too: buckets must not close over records that wait in it.
-    async fn hold_clocks(&mut self, heads: &[Head]) {
-        for lane in (0..heads.len()).filter(|&lane| matches!(heads[lane], Head::Stopped | Head::StandsStill)) {
-            let newest = self.progress.newest(topic_id(lane));
-            if let Some(newest) = newest.filter(|_| !self.lanes[lane].behind) {
-                self.lanes[lane].behind = true;
-                self.tell_all(|| ToShard::Behind(topic_id(lane), newest)).await;
-            }
-        }
-    }
-
-    /// A topic that begins with a backlog follows its own clock from the start: buckets that an earlier life left open
-    /// must not close by the wall clock over records that belong in them.
-    async fn hold_clock(&mut self, topic: TopicId) {
-        if let Some(clock) = self.progress.event_clock(topic) {
-            self.lanes[topic.ix()].behind = true;
-            self.tell_all(|| ToShard::Behind(topic, clock)).await;
         }
     }
 
@@ -361,7 +347,7 @@ impl Router {
         }
     }
 
-    async fn tell_all(&self, message: impl Fn() -> ToShard) {
+    pub(super) async fn tell_all(&self, message: impl Fn() -> ToShard) {
         for shard in &self.shards {
             drop(shard.send(message()).await);
         }

@@ -139,6 +139,8 @@ pub(super) struct ShardTask {
     pub(super) runs: Arc<Runs>,
     pub(super) dead: DeadLetterSender,
     pub(super) clock: Arc<dyn Clock>,
+    /// How far the clock had been set back when the shard was last told the time.
+    pub(super) set_back_ms: i64,
     pub(super) gauges: Gauges,
     pub(super) alarms: AlarmLog,
     /// Notified when a flush is worth more than waiting for the next one; none where nothing is kept.
@@ -169,7 +171,7 @@ impl ShardTask {
     pub(super) async fn run(mut self) {
         let mut pending = Pending::default();
         loop {
-            let deadline = self.shard.next_deadline().map(|deadline| deadline.since(self.clock.now()));
+            let deadline = self.next_deadline();
             let event = self.next(deadline, &mut pending).await;
             pending.inbox_waits = !matches!(event, Event::Told(_));
             match event {
@@ -184,6 +186,20 @@ impl ShardTask {
             self.ask_permits(&mut pending);
             self.report_drained(&mut pending);
         }
+    }
+
+    /// In how many milliseconds the shard has something to do. Of a clock that was set back it hears first.
+    fn next_deadline(&mut self) -> Option<i64> {
+        let mut now = self.clock.now();
+        let set_back_ms = self.clock.set_back_ms();
+        let by_ms = set_back_ms - self.set_back_ms;
+        if by_ms > 0 {
+            self.set_back_ms = set_back_ms;
+            // What was asked first may be a moment of the old time.
+            now = self.clock.now();
+            self.shard.clock_set_back(by_ms, now);
+        }
+        self.shard.next_deadline().map(|deadline| deadline.since(now))
     }
 
     /// Whatever happens next. Of what has happened already the inbox and everything else have their turns, so that

@@ -15,7 +15,7 @@ use quorate_core::ident::Partition;
 use super::FORMAT;
 use super::directory::{create_private, sync};
 use super::disk;
-use crate::fault::kill_point;
+use crate::fault::{fail_point, kill_point};
 use crate::pipeline::durable::StoredCeiling;
 
 const MAGIC: [u8; 8] = *b"QUORCEIL";
@@ -83,6 +83,7 @@ impl Ceilings {
         let mut file = create_private(&next)?;
         file.set_len(0)?;
         file.write_all(&content)?;
+        fail_point("ceilings_sync")?;
         file.sync_all()?;
         std::fs::rename(&next, self.dir.join(Self::FILE))?;
         sync(&self.dir)

@@ -6,6 +6,7 @@
 
 mod batch;
 mod ceilings;
+mod device;
 mod directory;
 mod disk;
 mod entry;

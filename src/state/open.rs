@@ -18,7 +18,7 @@ use super::disk::Meta;
 use super::entry::{Entry, EntryReader};
 use super::key::Key;
 use super::local::{ENTRIES, LocalStore, apply, meta};
-use super::{FORMAT, Identity, OpenError, Opened, SetAside, TopicShape};
+use super::{FORMAT, Identity, OpenError, Opened, SetAside, TopicShape, device};
 use crate::fault::kill_point;
 use crate::pipeline::durable::{StoredCeiling, StoredLetter, StoredPosition};
 
@@ -175,10 +175,10 @@ fn make(dir: &Path, identity: &Identity) -> Result<(), Obstacle> {
 
 /// Opens the database and has it check every page of its trees against its checksum.
 pub(super) fn open_database(path: &Path) -> Result<Database, Obstacle> {
-    drop(create_private(path).map_err(|e| io("cannot open", path, &e))?);
+    let file = create_private(path).map_err(|e| io("cannot open", path, &e))?;
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
-    guarded(|| builder.create(path).map_err(|e| obstacle("cannot open", path, e.into())))
+    guarded(|| device::open(&builder, file).map_err(|e| obstacle("cannot open", path, e.into())))
 }
 
 /// A file that was changed by others can make the database panic.

@@ -44,6 +44,17 @@ impl Broker {
         config
     }
 
+    /// Gives a user another password, which takes a restart of the broker; returns when it answers.
+    pub fn set_password(&self, user: User, password: &str) {
+        let entry = |of: User| {
+            let password = if of == user { password } else { of.password() };
+            format!("user_{}=\"{password}\"", of.name())
+        };
+        let entries = [User::Admin, User::Svc].map(entry).join(" ");
+        let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
+        self.restart_with("listener.name.sasl.plain.sasl.jaas.config", format!("{module} required {entries};"));
+    }
+
     /// Denies a topic to a user: from then on neither read, written nor described. Takes about a second.
     pub fn deny_topic(&self, user: User, topic: &str) {
         self.change_rule(&["--add"], user, "--topic", topic);

@@ -90,6 +90,8 @@ pub struct Broker {
 
 /// What changes while the broker is used. The process is stopped first; then the watchdog goes and takes the folder.
 struct Life {
+    /// Server properties beyond those that it was started with.
+    properties: Vec<(String, String)>,
     process: Option<BrokerProcess>,
     watchdog: Watchdog,
 }
@@ -107,7 +109,7 @@ impl Broker {
         let dir = tempfile::Builder::new().prefix("quorate-broker-").tempdir().expect("a folder can be made").keep();
         let keep = std::env::var_os("QUORATE_KEEP_BROKER").is_some();
         let watchdog = Watchdog::start((!keep).then_some(dir.as_path()));
-        let life = Mutex::new(Life { process: None, watchdog });
+        let life = Mutex::new(Life { properties: Vec::new(), process: None, watchdog });
         let mut broker = Self { dir, ports: Ports::free(), options, proxies: Vec::new(), life };
         for _ in 0..3 {
             broker.proxies =
@@ -187,6 +189,15 @@ impl Broker {
         }
     }
 
+    /// Starts the broker again with another value of a server property, for good.
+    pub(crate) fn restart_with(&self, name: &str, value: String) {
+        let mut life = self.life();
+        life.properties.retain(|(other, _)| other != name);
+        life.properties.push((name.to_owned(), value));
+        drop(life);
+        self.restart();
+    }
+
     /// Freezes the broker: connections stay open and nobody answers.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
@@ -214,10 +225,10 @@ impl Broker {
         if !self.options.measured {
             command.arg("--quick");
         }
-        for (name, value) in self.listeners().iter().chain(&self.options.properties) {
+        let mut life = self.life();
+        for (name, value) in self.listeners().iter().chain(&self.options.properties).chain(&life.properties) {
             command.arg("--property").arg(format!("{name}={value}"));
         }
-        let mut life = self.life();
         let mut process = BrokerProcess::spawn(command, &self.log_path());
         life.watchdog.watch(Some(process.pid()));
         if let Err(why) = process.wait_ready(READY_WITHIN) {

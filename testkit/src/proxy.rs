@@ -1,4 +1,4 @@
-//! [`Proxy`]: a bad network between clients and a broker, on loopback: slow, held up, cut, or half open.
+//! [`Proxy`]: a bad network between clients and a broker, on loopback: slow, held up, cut, half open, or untrue.
 //! Knows bytes and connections, nothing of what they carry.
 
 use std::collections::BTreeMap;
@@ -81,6 +81,21 @@ impl Proxy {
         self.network.change(|state| state.flow(direction).held = true);
     }
 
+    /// Flips a bit of what follows these bytes, wherever they pass in a direction, so many times in all and at most once
+    /// in what is read at once. [`heal`](Self::heal) does not end this.
+    pub fn flip_after(&self, direction: Direction, bytes: &[u8], times: usize) {
+        self.network.change(|state| {
+            state.flip = Some(Flip { direction, after: bytes.to_vec() });
+            state.flips_left = times;
+        });
+    }
+
+    /// How often [`flip_after`](Self::flip_after) has still to happen.
+    #[must_use]
+    pub fn flips_left(&self) -> usize {
+        self.network.state().flips_left
+    }
+
     /// Resets every connection; new ones are welcome.
     pub fn cut(&self) {
         self.network.change(|state| std::mem::take(&mut state.links).into_values().for_each(Link::reset));
@@ -127,6 +142,13 @@ struct Flow {
     held: bool,
 }
 
+/// Which bit to flip: one of the byte after these.
+#[derive(Debug)]
+struct Flip {
+    direction: Direction,
+    after: Vec<u8>,
+}
+
 /// One connection of a client.
 #[derive(Debug)]
 struct Link {
@@ -162,6 +184,8 @@ struct State {
     flows: [Flow; 2],
     half_open: bool,
     closed: bool,
+    flip: Option<Flip>,
+    flips_left: usize,
     /// Connections that live, by number.
     links: BTreeMap<u64, Link>,
     next: u64,
@@ -170,6 +194,15 @@ struct State {
 impl State {
     fn flow(&mut self, direction: Direction) -> &mut Flow {
         &mut self.flows[direction as usize]
+    }
+
+    fn flip(&mut self, direction: Direction, bytes: &mut [u8]) {
+        let Some(Flip { after, .. }) = self.flip.as_ref().filter(|flip| flip.direction == direction) else { return };
+        let end = bytes.windows(after.len()).rposition(|window| window == after).map(|at| at + after.len());
+        if let Some(byte) = end.and_then(|end| bytes.get_mut(end)).filter(|_| self.flips_left > 0) {
+            *byte ^= 1;
+            self.flips_left -= 1;
+        }
     }
 }
 
@@ -259,7 +292,10 @@ impl Network {
     fn read(&self, direction: Direction, mut from: TcpStream, chunks: &SyncSender<Chunk>) {
         let mut buffer = vec![0; CHUNK_BYTES];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
-            let due = Instant::now() + self.state().flow(direction).delay;
+            let mut state = self.state();
+            state.flip(direction, &mut buffer[..count]);
+            let due = Instant::now() + state.flow(direction).delay;
+            drop(state);
             if chunks.send(Chunk { due, bytes: buffer[..count].to_vec() }).is_err() {
                 return;
             }

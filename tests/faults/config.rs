@@ -1,6 +1,9 @@
 //! The configuration of the service under test: one text for all scenarios, so that a feature is switched on for all.
 
 use std::fmt::Write as _;
+use std::path::Path;
+
+use quorate_testkit::User;
 
 use crate::history::Role;
 
@@ -32,6 +35,10 @@ pub struct Knobs {
     pub instance_id: Option<String>,
     pub drain_timeout_s: u64,
     pub session_timeout_ms: u64,
+    /// How long a start tries to reach the broker.
+    pub startup_timeout_s: u64,
+    /// What the service logs in with, where it has to.
+    pub password: Option<&'static str>,
     /// How long a bucket waits for stragglers when nothing newer opens another one.
     pub close_after_s: u64,
     /// How often settled positions are committed: about so much is read again after a kill.
@@ -42,6 +49,14 @@ pub struct Knobs {
     pub poll_records: u32,
     /// For how long a station that is silent is remembered; longer than any test, unless the scenario is about that.
     pub forget_after: String,
+    /// The time between two runs of the module that sees newest states.
+    pub min_interval_ms: u64,
+    /// The largest batch that the workload's topics take.
+    pub message_bytes: usize,
+    /// The largest record that is looked at; none is the service's own limit.
+    pub record_bytes: Option<usize>,
+    /// Properties of the client library.
+    pub properties: &'static [(&'static str, &'static str)],
 }
 
 impl Default for Knobs {
@@ -50,11 +65,17 @@ impl Default for Knobs {
             instance_id: None,
             drain_timeout_s: 20,
             session_timeout_ms: 6000,
+            startup_timeout_s: 60,
+            password: None,
             close_after_s: 6,
             flush_interval_ms: 100,
             metadata_ms: 1000,
             poll_records: 500,
             forget_after: "400d".to_owned(),
+            min_interval_ms: 0,
+            message_bytes: 1_048_588,
+            record_bytes: None,
+            properties: &[],
         }
     }
 }
@@ -79,17 +100,36 @@ pub fn dead_letters(scenario: &str) -> String {
     format!("{scenario}-dead")
 }
 
+/// What a service needs to log in, its password being in a file.
+pub fn login(password: &Path) -> String {
+    let name = User::Svc.name();
+    format!(
+        r#"
+[kafka.security]
+protocol = "sasl_plaintext"
+sasl_mechanism = "PLAIN"
+username = "{name}"
+password = {{ file = {password:?} }}
+"#
+    )
+}
+
 /// The file. Relative folders in it are the scenario's: the service runs in a working directory of its own.
 pub fn toml(scenario: &str, bootstrap: &str, knobs: &Knobs) -> String {
     let Knobs {
         instance_id,
         drain_timeout_s,
         session_timeout_ms,
+        startup_timeout_s,
         close_after_s,
         flush_interval_ms,
         metadata_ms,
         poll_records,
         forget_after,
+        min_interval_ms,
+        record_bytes,
+        properties,
+        ..
     } = knobs;
     let of = |role| topic(scenario, role);
     let heartbeat_ms = session_timeout_ms / 12;
@@ -97,7 +137,7 @@ pub fn toml(scenario: &str, bootstrap: &str, knobs: &Knobs) -> String {
         r#"
 [kafka]
 bootstrap_servers = ["{bootstrap}"]
-startup_timeout = "60s"
+startup_timeout = "{startup_timeout_s}s"
 
 [kafka.consumer]
 group_id = "{scenario}"
@@ -112,6 +152,9 @@ heartbeat_interval_ms = {heartbeat_ms}
 [kafka.properties]
 "topic.metadata.refresh.interval.ms" = {metadata_ms}
 "socket.timeout.ms" = 3000
+{properties}
+
+{limits}
 
 [service]
 flush_interval = "{flush_interval_ms}ms"
@@ -149,6 +192,8 @@ session_timeout_ms = {session_timeout_ms}
 heartbeat_interval_ms = {heartbeat_ms}
 "#,
         instance = instance_id.as_ref().map(|id| format!("instance_id = {id:?}")).unwrap_or_default(),
+        properties = properties.iter().map(|(name, value)| format!("{name:?} = {value:?}\n")).collect::<String>(),
+        limits = record_bytes.map(|bytes| format!("[limits]\nrecord_bytes = {bytes}")).unwrap_or_default(),
         dead = dead_letters(scenario),
         calendar = of(Role::Calendar),
         param = of(Role::Param),
@@ -166,6 +211,10 @@ heartbeat_interval_ms = {heartbeat_ms}
         let (requires, output) = (requires.join(", "), results(scenario, module));
         writeln!(text, "\n[modules.{module}]\nenabled = true\nrequires = [{requires}]\noutput_topic = {output:?}")
             .expect("memory");
+        if module == LATEST {
+            writeln!(text, "trigger = {{ on = [{requires}], min_interval = \"{min_interval_ms}ms\" }}")
+                .expect("memory");
+        }
     }
     // Stands behind the table of the module that it belongs to, the last one.
     writeln!(text, "trigger = {{ each = true, on = [{:?}] }}\nconcurrency = 1\nmax_pending = 1", of(Role::Task))

@@ -6,6 +6,7 @@
 
 mod brokers;
 mod checker;
+mod clock;
 mod config;
 mod downtime;
 mod history;
@@ -20,7 +21,9 @@ mod process;
 mod scenario;
 mod seed;
 mod service;
+mod sizes;
 mod soak;
+mod starts;
 mod state;
 mod stops;
 mod topics;

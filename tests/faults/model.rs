@@ -42,7 +42,7 @@ pub fn fold(records: &[Produced], config: &Path, dir: &Path) -> Model {
     }
     let input = dir.join("produced.ndjson");
     fs::write(&input, lines).expect("the records are written");
-    let output = quorate(&["replay", "--emit", "outputs", "-c"])
+    let output = quorate(&["replay", "--emit", "outputs", "--advance", "1m", "-c"])
         .arg(config)
         .arg("--input")
         .arg(&input)

@@ -16,7 +16,10 @@ use crate::history::{History, Role};
 use crate::model;
 use crate::observer;
 use crate::seed::{Chance, seed};
-use crate::service::{PATIENCE, Service, quorate, quorate_armed, quorate_deaf_to_limits};
+use crate::service::{
+    PATIENCE, Service, quorate, quorate_armed, quorate_clocked, quorate_deaf_to_limits, quorate_failing,
+    quorate_limited,
+};
 use crate::watch::Watch;
 use crate::workload::Workload;
 
@@ -42,7 +45,7 @@ fn options() -> BrokerOptions {
 /// The broker of all scenarios that leave it in peace, with proxies for those that need a bad network.
 pub fn broker() -> Result<&'static Broker, &'static Unavailable> {
     static BROKER: OnceLock<Result<Broker, Unavailable>> = OnceLock::new();
-    BROKER.get_or_init(|| Broker::start(options().proxied(3))).as_ref()
+    BROKER.get_or_init(|| Broker::start(options().proxied(5))).as_ref()
 }
 
 /// A broker that is not left in peace, for one scenario at a time.
@@ -59,6 +62,11 @@ pub fn killed_broker() -> Result<MutexGuard<'static, Broker>, &'static Unavailab
 pub fn frozen_broker() -> Result<MutexGuard<'static, Broker>, &'static Unavailable> {
     static BROKER: Disturbed = OnceLock::new();
     disturbed(&BROKER, || options().property("broker.session.timeout.ms", "60000"))
+}
+
+/// A broker of one scenario that asks for a user.
+pub fn secured_broker() -> Result<Broker, Unavailable> {
+    Broker::start(BrokerOptions::secured().property("auto.create.topics.enable", "false"))
 }
 
 fn disturbed(
@@ -80,8 +88,8 @@ pub struct Scenario<'b> {
     pub broker: &'b Broker,
     pub name: &'static str,
     pub chance: Chance,
+    pub knobs: Knobs,
     bootstrap: String,
-    knobs: Knobs,
     dir: TempDir,
     starts: Cell<u32>,
     pid: Arc<AtomicU32>,
@@ -92,8 +100,9 @@ impl<'b> Scenario<'b> {
     /// Creates its topics. The name is part of every topic's, so that others may use the same broker.
     pub fn begin(broker: &'b Broker, name: &'static str, knobs: Knobs) -> Self {
         eprintln!("{name}: QUORATE_FAULT_SEED={}", seed());
+        let message_bytes = knobs.message_bytes.to_string();
         for (role, partitions) in PARTITIONS {
-            broker.create_topic(&config::topic(name, role), partitions, &[]);
+            broker.create_topic(&config::topic(name, role), partitions, &[("max.message.bytes", &message_bytes)]);
         }
         for topic in MODULES.map(|module| config::results(name, module)).iter().chain([&config::dead_letters(name)]) {
             broker.create_topic(topic, 1, &[]);
@@ -103,7 +112,7 @@ impl<'b> Scenario<'b> {
         // The workload draws from the generator of the name itself.
         let chance = Chance::of(&format!("{name}, faults"));
         let (dir, starts) = (tempfile::tempdir().expect("a folder"), Cell::new(0));
-        Self { broker, name, chance, bootstrap: broker.bootstrap(), knobs, dir, starts, pid, watch }
+        Self { broker, name, chance, knobs, bootstrap: broker.bootstrap(), dir, starts, pid, watch }
     }
 
     /// From here on the service reaches the broker at another address.
@@ -134,6 +143,33 @@ impl<'b> Scenario<'b> {
         self.start_by(&mut quorate_armed(point, nth), self.dir.path())
     }
 
+    /// Starts the service so that its disk fails once: when it passes a place of this name for the `nth` time.
+    pub fn start_failing(&self, point: &str, nth: u64) -> Service {
+        self.start_by(&mut quorate_failing(point, nth), self.dir.path())
+    }
+
+    /// Starts it with a wall clock of its own; see [`set_clock`](Self::set_clock).
+    pub fn start_clocked(&self) -> Service {
+        self.start_by(&mut quorate_clocked(&self.clock()), self.dir.path())
+    }
+
+    /// Sets the wall clock of a service to so many milliseconds after the right time.
+    pub fn set_clock(&self, error_ms: i64) {
+        // Never half written: the service reads it all the time.
+        let next = self.clock().with_extension("next");
+        std::fs::write(&next, error_ms.to_string()).expect("the clock is written");
+        std::fs::rename(next, self.clock()).expect("the clock is set");
+    }
+
+    fn clock(&self) -> PathBuf {
+        self.dir.path().join("clock")
+    }
+
+    /// Starts it with limits of the system, as a shell's `ulimit` takes them.
+    pub fn start_limited(&self, limit: &str) -> Service {
+        self.start_by(&mut quorate_limited(limit), self.dir.path())
+    }
+
     /// Starts it so that no file it writes may grow beyond what [`Service::limit_files`] says.
     pub fn start_limitable(&self) -> Service {
         self.start_by(&mut quorate_deaf_to_limits(), self.dir.path())
@@ -156,6 +192,12 @@ impl<'b> Scenario<'b> {
         self.start_in(&elsewhere)
     }
 
+    /// What all its services have logged.
+    pub fn logs(&self) -> String {
+        let log = |nth| std::fs::read_to_string(self.dir.path().join(format!("log-{nth}"))).expect("a log");
+        (0..self.starts.get()).map(log).collect()
+    }
+
     fn start_in(&self, dir: &Path) -> Service {
         self.start_by(&mut quorate(&[]), dir)
     }
@@ -167,7 +209,12 @@ impl<'b> Scenario<'b> {
 
     fn config(&self) -> PathBuf {
         let path = self.dir.path().join("config.toml");
-        let toml = config::toml(self.name, &self.bootstrap, &self.knobs);
+        let mut toml = config::toml(self.name, &self.bootstrap, &self.knobs);
+        if let Some(password) = self.knobs.password {
+            let file = self.dir.path().join("password");
+            std::fs::write(&file, password).expect("the password is written");
+            toml += &config::login(&file);
+        }
         std::fs::write(&path, toml).expect("the configuration is written");
         path
     }

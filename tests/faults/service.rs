@@ -12,6 +12,8 @@ use quorate_testkit::within;
 pub use rustix::process::Signal;
 use rustix::process::{Pid, Resource, Rlimit, kill_process, prlimit};
 
+use crate::process::Process;
+
 /// The program under test.
 const QUORATE: &str = env!("CARGO_BIN_EXE_quorate");
 
@@ -29,6 +31,27 @@ pub fn quorate(arguments: &[&str]) -> Command {
 pub fn quorate_armed(point: &str, nth: u64) -> Command {
     let mut command = quorate(&[]);
     command.env("QUORATE_KILL_POINT", format!("{point}:{nth}"));
+    command
+}
+
+/// The same, whose disk fails once: when it passes a place of this name for the `nth` time.
+pub fn quorate_failing(point: &str, nth: u64) -> Command {
+    let mut command = quorate(&[]);
+    command.env("QUORATE_FAIL_POINT", format!("{point}:{nth}"));
+    command
+}
+
+/// The same, whose wall clock is wrong by the milliseconds in a file.
+pub fn quorate_clocked(file: &Path) -> Command {
+    let mut command = quorate(&[]);
+    command.env("QUORATE_CLOCK_FILE", file);
+    command
+}
+
+/// The same with limits of the system, as a shell's `ulimit` takes them.
+pub fn quorate_limited(limit: &str) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &format!("ulimit {limit}; exec \"$@\""), "sh", QUORATE]).env_clear().stdin(Stdio::null());
     command
 }
 
@@ -113,6 +136,20 @@ impl Service {
     /// Whether it runs no more.
     pub fn has_ended(&mut self) -> bool {
         self.ended().is_some()
+    }
+
+    /// The processor time it has taken so far, in all its threads.
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("our own child");
+        // Behind the name in brackets: user and system time are fields 14 and 15 of all, in hundredths of a second.
+        let (_, fields) = stat.rsplit_once(')').expect("a name");
+        let ticks = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number"));
+        Duration::from_millis(10 * ticks.sum::<u64>())
+    }
+
+    /// The memory it holds.
+    pub fn memory_kib(&self) -> u64 {
+        Process(self.child.id()).status("VmRSS").expect("it runs")
     }
 
     /// Waits until it ends by itself, and returns its exit code.

@@ -14,6 +14,11 @@ use crate::service::PATIENCE;
 /// What the service ends with when its state is refused or cannot be written.
 const STATE_EXIT: i32 = 6;
 
+/// Where the disk may fail once, and how many passings there are to choose from before it does. The first few of each are
+/// those of a start.
+const FAILURES: [(&str, u64); 5] =
+    [("device_write", 60), ("device_short_write", 60), ("device_sync", 30), ("device_read", 8), ("ceilings_sync", 10)];
+
 /// Bytes that a file may have on a disk that is full: the log has room, the store has not.
 const LIMIT: u64 = 64 * 1024;
 
@@ -69,6 +74,31 @@ fn matrix_15_a_disk_that_is_full_ends_the_service_and_costs_nothing() {
         service.limit_files(LIMIT);
         assert_eq!(service.until_ended(), STATE_EXIT);
     }
+    let service = scenario.start();
+    scenario.until_more_results(scenario.results());
+    scenario.finish(service, &load.stop(), &Rules::default());
+}
+
+#[test]
+fn matrix_16_a_disk_that_fails_once_ends_the_service_and_costs_nothing() {
+    let broker = require_broker!(broker());
+    let knobs = Knobs { instance_id: Some("one".to_owned()), ..Knobs::default() };
+    let mut scenario = Scenario::begin(broker, "state-fails", knobs);
+    let load = scenario.workload().in_background();
+    let first = scenario.start();
+    scenario.until_more_results(scenario.results());
+    first.kill();
+    for _ in 0..rounds(1) {
+        for (point, most) in FAILURES {
+            let nth = scenario.chance.within(1..most + 1);
+            eprintln!("state-fails: {point}:{nth}");
+            // Whoever tried again would find a disk that works, and go on.
+            assert_eq!(scenario.start_failing(point, nth).until_ended(), STATE_EXIT, "{point}:{nth}");
+        }
+    }
+    let files = fs::read_dir(scenario.state()).expect("a folder").map(|file| file.expect("a file").file_name());
+    let set_aside: Vec<_> = files.filter(|name| name.to_string_lossy().starts_with("set-aside")).collect();
+    assert!(set_aside.is_empty(), "what a disk did not give was taken for damage: {set_aside:?}");
     let service = scenario.start();
     scenario.until_more_results(scenario.results());
     scenario.finish(service, &load.stop(), &Rules::default());

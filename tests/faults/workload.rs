@@ -105,6 +105,8 @@ impl Workload {
         // A broker that is away for a while must cost no record: the model knows only what was acknowledged.
         config.set("enable.idempotence", "true").set("linger.ms", "2").set("message.timeout.ms", "120000");
         config.set("topic.metadata.refresh.interval.ms", "1000");
+        // What a topic takes is up to the topic.
+        config.set("message.max.bytes", "100000000");
         let producer =
             config.create_with_context(Acknowledged::default()).expect("the producer's properties are valid");
         let (chance, incarnations) = (Chance::of(scenario), BTreeMap::new());
@@ -215,6 +217,14 @@ impl Workload {
             Role::Calendar => format!(r#"{{"n":{serial}}}"#),
             _ => format!(r#"{{"s":"{key}","n":{serial}}}"#),
         };
+        self.produce(role, ts, key.clone(), Some(payload.into_bytes()), Some((key, serial)));
+    }
+
+    /// Sends a reading of a station in a record of so many bytes and a few more.
+    pub fn send_large(&mut self, role: Role, station: u64, bytes: usize) {
+        let (key, serial, ts) = (format!("S{station}"), self.next_serial(), self.next_ms());
+        let padding = vec!["x".repeat(1000); bytes / 1000];
+        let payload = serde_json::json!({ "s": key, "n": serial, "padding": padding }).to_string();
         self.produce(role, ts, key.clone(), Some(payload.into_bytes()), Some((key, serial)));
     }
 

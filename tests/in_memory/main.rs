@@ -2,6 +2,7 @@
 //! traits that production uses.
 
 mod assembly;
+mod clock;
 mod failures;
 mod fairness;
 mod kept;

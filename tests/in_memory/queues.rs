@@ -219,3 +219,24 @@ async fn row_1_16_attempts_are_counted_in_the_result_and_anew_in_each_process() 
     );
     world.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_is_full_when_a_part_of_it_is_taken_away_goes_on_once_the_part_is_back() {
+    let config = tasks(1).replace("[modules.m]", "[modules.m]\nmax_pending = 1");
+    let module = Scripted::new("m", |_| Reply::After(1_000));
+    let mut world = World::keeping(&config, vec![module.clone()], &MemoryStore::default());
+    world.assign_all().await;
+    world.send("TASK", &[&task(1, 0), &task(1, 1), &task(1, 2)]).await;
+    world.pass(500).await;
+    // Its turn never comes: what stands before it waits until there is room, and room until it has had its turn.
+    world.send("TASK", &[&task(1, 3)]).await;
+    world.split("TASK", true).await;
+    world.pass(60_000).await;
+    assert_eq!(module.seen().len(), 1, "it counts although it stands behind what waits");
+    world.revoke("TASK", 0).await;
+    world.assign("TASK", 0, 4, 4, 4).await;
+    world.split("TASK", false).await;
+    world.pass(60_000).await;
+    assert_eq!(module.seen().len(), 4);
+    world.stop().await;
+}

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,12 +16,12 @@ use quorate::pipeline::ports::{
     AssignedPartition, CallOutcome, Clock, Commit, Consumers, Executor, LaneItem, OutgoingRecord, PublishError,
     Publisher,
 };
-use quorate::pipeline::{Handle, Kept, Pipeline, PipelineSettings, Ports, RunSettings};
+use quorate::pipeline::{Handle, Kept, MAX_UNSETTLED, Pipeline, PipelineSettings, Ports, RunSettings};
 use quorate::runtime::Tasks;
 use quorate::state::MemoryStore;
 use quorate_core::contract::{Module, ModuleError, ModuleInput, Output};
 use quorate_core::ident::{Epoch, Millis, ModuleId, NextOffset, Offset, Partition, TopicId};
-use quorate_core::plan::Plan;
+use quorate_core::plan::{Plan, Trigger};
 use quorate_core::record::{PartitionPosition, RecordBatch};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -37,6 +38,7 @@ pub struct World {
     pub handle: Handle,
     pub publisher: Arc<MemoryPublisher>,
     pub consumers: Arc<MemoryConsumers>,
+    pub clock: Arc<VirtualClock>,
     lanes: Vec<LaneSender>,
     positions: HashMap<(TopicId, Partition), (Epoch, i64)>,
     epochs: u64,
@@ -83,6 +85,9 @@ impl World {
             adjust(&module.name, &mut runs);
             runs
         });
+        let queues = settings.plan.modules.iter().zip(&settings.modules);
+        let queues = queues.filter(|(plan, _)| matches!(plan.trigger, Trigger::Each { .. }));
+        let max_pending = queues.map(|(_, module)| module.max_pending).min().unwrap_or(MAX_UNSETTLED);
         let mut pipeline = Pipeline::new(
             Arc::clone(&settings.plan),
             PipelineSettings {
@@ -90,7 +95,7 @@ impl World {
                 runs: runs.collect(),
                 lane_bytes: 64 << 20,
                 flush_interval: Duration::from_secs(1),
-                max_pending: Vec::new(),
+                max_pending: vec![max_pending; settings.topics.len()],
                 stops_undecodable: settings.topics.iter().map(|topic| topic.on_failure == Undecodable::Halt).collect(),
                 dead_letter_topic: settings.dead_letter_topic.as_str().into(),
                 shards: 2,
@@ -106,19 +111,20 @@ impl World {
         }
         let publisher = Arc::new(MemoryPublisher::default());
         let consumers = Arc::new(MemoryConsumers::default());
+        let clock = Arc::new(VirtualClock::new());
         let (handle, lanes) = (pipeline.handle(), pipeline.lanes());
         let mut tasks = Tasks::default();
         let ports = Ports {
             consumers: Arc::clone(&consumers) as _,
             publisher: Arc::clone(&publisher) as _,
             executor,
-            clock: Arc::new(VirtualClock { began: Instant::now() }),
+            clock: Arc::clone(&clock) as _,
         };
         for stage in pipeline.stages(ports) {
             tasks.spawn(stage.name, stage.task);
         }
         let (positions, epochs) = (HashMap::new(), 0);
-        Self { plan: settings.plan, handle, publisher, consumers, lanes, positions, epochs, tasks }
+        Self { plan: settings.plan, handle, publisher, consumers, clock, lanes, positions, epochs, tasks }
     }
 
     /// Assigns partition 0 of every topic, empty and without a committed position.
@@ -144,6 +150,12 @@ impl World {
         let topic = self.topic(topic);
         let (epoch, _) = self.positions[&(topic, partition)];
         assert!(self.lanes[topic.ix()].send(LaneItem::Revoked(vec![(partition, epoch)])).await);
+    }
+
+    /// A part of the topic belongs to somebody else, or no longer does.
+    pub async fn split(&mut self, topic: &str, split: bool) {
+        let topic = self.topic(topic);
+        assert!(self.lanes[topic.ix()].send(LaneItem::Split(split)).await);
     }
 
     /// Sends payloads as the next records of partition 0, in one batch.
@@ -193,13 +205,30 @@ impl World {
     }
 }
 
-struct VirtualClock {
+pub struct VirtualClock {
     began: Instant,
+    set_back_ms: AtomicI64,
+}
+
+impl VirtualClock {
+    fn new() -> Self {
+        Self { began: Instant::now(), set_back_ms: AtomicI64::new(0) }
+    }
+
+    /// Somebody sets it back.
+    pub fn set_back(&self, by_ms: i64) {
+        self.set_back_ms.fetch_add(by_ms, Ordering::Relaxed);
+    }
 }
 
 impl Clock for VirtualClock {
     fn now(&self) -> Millis {
-        START.plus(i64::try_from(self.began.elapsed().as_millis()).expect("a short test"))
+        let elapsed_ms = i64::try_from(self.began.elapsed().as_millis()).expect("a short test");
+        START.plus(elapsed_ms - self.set_back_ms())
+    }
+
+    fn set_back_ms(&self) -> i64 {
+        self.set_back_ms.load(Ordering::Relaxed)
     }
 }
 

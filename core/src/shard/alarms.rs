@@ -96,7 +96,7 @@ impl Shard {
         self.watches.peek().map(|Reverse((moment, ..))| *moment)
     }
 
-    fn look_closely(&mut self, station: u32, module: ModuleId, now: Millis) {
+    pub(super) fn look_closely(&mut self, station: u32, module: ModuleId, now: Millis) {
         let standing = self.standing(station, module, now);
         let was = self.stations[station as usize].runs[module.ix()].watch;
         let was_raised = was == Watch::Raised;

@@ -174,6 +174,16 @@ impl DueRuns {
         None
     }
 
+    /// Everything that waits for a moment waits for one that is so much earlier.
+    pub(super) fn set_back(&mut self, by_ms: i64) {
+        let timed = std::mem::take(&mut self.timed).into_iter();
+        self.timed = timed
+            .map(|Reverse((until, turn, station, module))| {
+                Reverse((until.plus(by_ms.saturating_neg()), turn, station, module))
+            })
+            .collect();
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Millis> {
         self.timed.peek().map(|Reverse((deadline, ..))| *deadline)
     }

@@ -18,6 +18,7 @@ mod once;
 mod queue;
 mod readiness;
 mod run;
+mod set_back;
 mod station;
 mod ticks;
 mod upstream;

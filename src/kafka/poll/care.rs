@@ -103,7 +103,7 @@ impl Poller<'_> {
                     self.care[*slot].backoff.reset();
                 }
                 self.outbox.extend(items);
-                if matches!(self.paused, Some(Pause::Until(..))) {
+                if matches!(self.paused, Some(Pause::Until(..) | Pause::Damaged(_))) {
                     self.pause();
                 }
             }
@@ -160,9 +160,12 @@ impl Poller<'_> {
                     }
                 }
             }
-            TroubleKind::Unreachable => tracing::info!(group, %trouble, "broker not reachable, the client retries"),
+            TroubleKind::Unreachable if self.context.tells_unreachable() => {
+                tracing::info!(group, %trouble, "broker not reachable, the client retries");
+            }
+            TroubleKind::Unreachable => tracing::debug!(group, %trouble, "broker still not reachable"),
             TroubleKind::PolledTooLate => tracing::error!(group, %trouble, "polled too late, rejoining the group"),
-            TroubleKind::Corrupt => tracing::error!(group, %trouble, "records skipped, their batch is corrupt"),
+            TroubleKind::Corrupt => self.fetch_again(&trouble),
             TroubleKind::Fenced => self.context.give_up(BrokenKind::Fenced, trouble.to_string()),
             TroubleKind::Unreleased => self.context.give_up(BrokenKind::Unreleased, trouble.to_string()),
             TroubleKind::Fatal => self.context.give_up(BrokenKind::Fatal, trouble.to_string()),

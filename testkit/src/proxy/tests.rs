@@ -145,3 +145,18 @@ fn a_broker_that_is_down_refuses_through_the_proxy() {
     assert!(client(&proxy).read(&mut [0; 1]).map_or(true, |count| count == 0));
     assert_eq!(proxy.connections(), 0);
 }
+
+#[test]
+fn a_bit_is_flipped_after_given_bytes_as_often_as_asked_and_only_in_one_direction() {
+    let proxy = Proxy::start(echo());
+    let mut stream = client(&proxy);
+    proxy.flip_after(Direction::ToClient, b"is ", 2);
+    assert_eq!(ask(&mut stream, b"nothing").expect("an answer"), b"nothing");
+    assert_eq!(
+        ask(&mut stream, b"is a is a").expect("an answer"),
+        b"is a is `",
+        "the last place of those read at once"
+    );
+    assert_eq!((proxy.flips_left(), ask(&mut stream, b"is a").expect("an answer")), (1, b"is `".to_vec()));
+    assert_eq!((proxy.flips_left(), ask(&mut stream, b"is a").expect("an answer")), (0, b"is a".to_vec()));
+}

@@ -21,8 +21,6 @@ pub struct Rules {
     pub late: bool,
     /// Topics that were deleted and created again: offsets begin anew, and a hash tells the two apart.
     pub recreated: BTreeSet<String>,
-    /// Two processes share the topics for a while: before that is noticed each knows only a part, so results may go back.
-    pub shared: bool,
     /// Somebody else commits for the groups: their offsets may go back to where the service stands.
     pub foreign: bool,
     /// Stations that were forgotten, each at a moment after its last reading that nobody knows: what is global may have
@@ -81,17 +79,13 @@ pub fn is_handed_over(history: &History, rules: &Rules) -> bool {
 /// Everything that was broken.
 pub fn check(history: &History, model: &Model, rules: &Rules) -> Vec<Breach> {
     let mut breaches = states::last_results(history, model, rules);
-    if !rules.shared {
-        breaches.extend(states::order(history, rules));
-    }
+    breaches.extend(states::order(history, rules));
     breaches.extend(states::lineage(history));
     breaches.extend(states::hashes(history));
     breaches.extend(buckets::handed_over(history, rules));
     breaches.extend(buckets::repeats(history, rules));
     breaches.extend(tasks::worked_on(history));
-    if !rules.shared {
-        breaches.extend(tasks::order(history));
-    }
+    breaches.extend(tasks::order(history));
     breaches.extend(letters::of_bad_records(history, rules));
     breaches.extend(offsets::watched(history, rules));
     breaches.extend(offsets::settled(history));
