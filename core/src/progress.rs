@@ -91,6 +91,15 @@ impl Cut {
     }
 }
 
+/// How far a topic is read that modules wait for, in offsets over all its partitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loading {
+    /// Those that were passed.
+    pub read: u64,
+    /// Those still to come.
+    pub left: u64,
+}
+
 impl Progress {
     /// Nothing assigned yet, of `topics` topics.
     #[must_use]
@@ -164,6 +173,19 @@ impl Progress {
     pub fn is_loaded(&self, topic: TopicId) -> bool {
         let state = &self.topics[topic.ix()];
         state.assigned && state.partitions.values().all(|progress| progress.position >= progress.assignment.load_until)
+    }
+
+    /// How far a topic is that was assigned and is not loaded yet; none of any other.
+    #[must_use]
+    pub fn loading(&self, topic: TopicId) -> Option<Loading> {
+        let between = |from: NextOffset, to: NextOffset| u64::try_from(to.0.saturating_sub(from.0)).unwrap_or(0);
+        let sum = |sum: Loading, progress: &PartitionProgress| {
+            let Assignment { start, load_until, .. } = progress.assignment;
+            let read = sum.read + between(start, progress.position.min(load_until));
+            Loading { read, left: sum.left + between(progress.position, load_until) }
+        };
+        let loading = self.topics[topic.ix()].partitions.values().fold(Loading::default(), sum);
+        (loading.left > 0).then_some(loading)
     }
 
     /// What windows of the topic measure expiry by: the lowest, over partitions that are not read to their end, of

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use quorate_core::decode::Reason;
 
+use super::loading::LoadingTopic;
 use super::standstill::Standstill;
 
 /// Counters of one pipeline. They only grow.
@@ -23,6 +24,7 @@ pub struct Counts {
     callbacks: Mutex<BTreeMap<&'static str, u64>>,
     breaker_opens: AtomicU64,
     standstills: Mutex<Vec<Standstill>>,
+    loading: Mutex<Vec<LoadingTopic>>,
 }
 
 /// The counters at one moment.
@@ -102,6 +104,15 @@ impl Counts {
     /// Topics that stand still.
     pub(super) fn standstills(&self) -> Vec<Standstill> {
         lock(&self.standstills).clone()
+    }
+
+    pub(super) fn set_loading(&self, loading: Vec<LoadingTopic>) {
+        *lock(&self.loading) = loading;
+    }
+
+    /// Topics that are being loaded.
+    pub(super) fn loading(&self) -> Vec<LoadingTopic> {
+        lock(&self.loading).clone()
     }
 
     /// The counters as they stand.

@@ -16,6 +16,7 @@ mod gate;
 mod gauges;
 mod given_up;
 pub mod lane;
+mod loading;
 mod parts;
 pub mod ports;
 mod router;
@@ -36,7 +37,7 @@ use quorate_core::ident::{ModuleId, Station};
 use quorate_core::plan::Plan;
 use quorate_core::progress::Progress;
 use quorate_core::provenance::{shard_of, station_hash};
-use quorate_core::shard::{Changes, Explanation, Place, Shard};
+use quorate_core::shard::{Changes, Explanation, Place, Quarantine, Shard};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use alarms::AlarmLog;
@@ -47,6 +48,8 @@ use cuts::Dirt;
 use dead_letters::Outbox;
 use durable::{Standings, StateStore, StoreError, StoredLetter};
 use lane::{LaneSender, lane};
+use loading::Loads;
+pub use loading::LoadingTopic;
 use ports::{Clock, Commit, Consumers, Executor, Publisher};
 pub use router::MAX_UNSETTLED;
 use router::{Lane, Router, ToRouter};
@@ -299,6 +302,7 @@ impl Pipeline {
             hurry,
             broken,
             dirt: Dirt::default(),
+            loads: Loads::default(),
             plan,
         };
         stages.push(Stage { name: "dead-letters".to_owned(), task: Box::pin(dead_writer.run()) });
@@ -331,6 +335,13 @@ impl Handle {
         self.loaded.subscribe()
     }
 
+    /// Topics that are being read as far back as state reaches, once a flush interval: how far each is, and how long it
+    /// may still take.
+    #[must_use]
+    pub fn loading(&self) -> Vec<LoadingTopic> {
+        self.counts.loading()
+    }
+
     /// Whether state can no longer be kept.
     #[must_use]
     pub fn is_broken(&self) -> bool {
@@ -359,6 +370,17 @@ impl Handle {
         let (reply, explained) = oneshot::channel();
         shard.send(ToShard::Explain { module, station: station.into(), reply }).await.ok()?;
         explained.await.ok()
+    }
+
+    /// The stations that pause because `module` keeps failing for them, at most `limit` of them; a census has their number.
+    pub async fn quarantined(&self, module: ModuleId, limit: usize) -> Vec<Quarantine> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let (reply, told) = oneshot::channel();
+            drop(shard.send(ToShard::Quarantined { module, limit: limit - found.len(), reply }).await);
+            found.extend(told.await.unwrap_or_default());
+        }
+        found
     }
 
     /// What may be committed at this moment, for partitions that are about to be taken away. Empty when the pipeline

@@ -15,7 +15,7 @@ use quorate_core::provenance::shard_of;
 use quorate_core::record::{PartitionPosition, RecordBatch, RecordRow};
 use quorate_core::shard::Mode;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, trace, warn};
 
 use super::broken::Broken;
@@ -26,6 +26,7 @@ use super::cuts::{Dirt, sleep_until};
 use super::dead_letters::{self, DeadLetter, DeadLetterSender};
 use super::gauges::Gauges;
 use super::lane::LaneReceiver;
+use super::loading::Loads;
 use super::ports::{Clock, Commit, LaneItem};
 use super::shard_task::{Modes, Portion, ToShard};
 use super::standstill::{self, Standstill};
@@ -74,6 +75,7 @@ pub(super) struct Router {
     pub(super) hurry: Arc<Notify>,
     pub(super) broken: Broken,
     pub(super) dirt: Dirt,
+    pub(super) loads: Loads,
 }
 
 /// The router's end of one topic's lane, with the batch at its head.
@@ -157,6 +159,7 @@ impl Router {
                 },
                 _ = tick.tick() => {
                     self.stop_waiting_for_silent_topics().await;
+                    self.counts.set_loading(self.loads.look(&self.plan, &self.progress, Instant::now()));
                     self.cut_if_free().await;
                 }
                 () = self.hurry.notified(), if wanted_at.is_none() => self.dirt.hurry(),

@@ -15,7 +15,7 @@ use quorate_core::plan::Plan;
 use quorate_core::progress::Progress;
 use quorate_core::provenance::Incarnation;
 use quorate_core::record::RecordRow;
-use quorate_core::shard::{Changes, DeadReading, End, Explanation, Mode, RunId, Shard};
+use quorate_core::shard::{Changes, DeadReading, End, Explanation, Mode, Quarantine, RunId, Shard};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::alarms::AlarmLog;
@@ -50,6 +50,8 @@ pub(super) enum ToShard {
     Census(oneshot::Sender<Census>),
     /// Why is there a result for this station, or none?
     Explain { module: ModuleId, station: Station, reply: oneshot::Sender<Explanation> },
+    /// Which stations pause, so many at the most, because a module keeps failing for them?
+    Quarantined { module: ModuleId, limit: usize, reply: oneshot::Sender<Vec<Quarantine>> },
     /// Take no more; answer once nothing is ready or in flight.
     Drain(oneshot::Sender<()>),
 }
@@ -116,6 +118,8 @@ pub struct ModuleCensus {
     pub complete: usize,
     /// Stations that have been incomplete for so long that an alarm is raised.
     pub alarmed: usize,
+    /// Stations that pause because the module keeps failing for them.
+    pub quarantined: usize,
     /// Runs and buckets that were dropped because their station was incomplete.
     pub skipped: u64,
     /// Readings that were passed over, because the module was done with their keys.
@@ -127,6 +131,7 @@ impl ModuleCensus {
     pub(super) fn add(&mut self, other: &Self) {
         self.complete += other.complete;
         self.alarmed += other.alarmed;
+        self.quarantined += other.quarantined;
         self.skipped += other.skipped;
         self.duplicates += other.duplicates;
     }
@@ -232,6 +237,9 @@ impl ShardTask {
             ToShard::Explain { module, station, reply } => {
                 drop(reply.send(self.shard.explain(module, station.as_str(), self.clock.now())));
             }
+            ToShard::Quarantined { module, limit, reply } => {
+                drop(reply.send(self.shard.quarantined(module).take(limit).collect()));
+            }
             ToShard::Drain(reply) => {
                 self.runs.drain();
                 pending.drained = Some(reply);
@@ -312,6 +320,7 @@ impl ShardTask {
         ModuleCensus {
             complete: self.shard.complete_stations(module, now),
             alarmed: self.shard.alarmed_stations(module),
+            quarantined: self.shard.quarantined_stations(module),
             skipped: self.shard.skipped_runs(module),
             duplicates: self.shard.duplicates(module),
         }

@@ -1,10 +1,13 @@
-//! Modules that are left alone because they fail: behind an open breaker for a while, or halted until the next start.
+//! Modules that are left alone because they fail: behind an open breaker for a while, for one station, or halted until the
+//! next start.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use quorate::pipeline::{BreakerPolicy, ModuleStanding, OnFailure, RunSettings};
+use quorate_core::ident::ModuleId;
+use quorate_core::shard::RunStanding;
 
 use crate::support::{Reply, Scripted, World, header};
 
@@ -129,5 +132,57 @@ async fn a_rejection_is_an_answer_and_opens_no_breaker() {
     assert_eq!(letters.len(), 20);
     assert!(letters.iter().all(|letter| header(letter, "quorate-attempts").as_deref() == Some("1")));
     assert_eq!(world.handle.tally().breaker_opens, 0);
+    world.stop().await;
+}
+
+const PAUSING: &str = r#"
+[kafka]
+bootstrap_servers = ["localhost:9092"]
+[kafka.consumer]
+group_id = "test"
+[topics.A]
+station = "/s"
+[modules.ill]
+requires = ["A"]
+retry = { attempts = 1 }
+quarantine = { after = 2, pause = "10s", max_pause = "20s" }
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_station_for_which_a_module_keeps_failing_pauses_is_listed_and_is_tried_once_when_its_time_is_over() {
+    let fails = Arc::new(AtomicBool::new(true));
+    let asked = Arc::clone(&fails);
+    let answer = move |of: &str| of == "S1" && asked.load(Ordering::Relaxed);
+    let ill =
+        Scripted::new(
+            "ill",
+            move |input| if answer(input.station.as_str()) { Reply::Fail } else { Reply::Echo },
+        );
+    let mut world = World::new(PAUSING, vec![ill.clone()]);
+    let module = ModuleId(0);
+    world.assign_all().await;
+    for _ in 0..2 {
+        assert_eq!(world.handle.quarantined(module, 10).await, []);
+        send(&mut world, "A", 0..3).await;
+        world.pass(100).await;
+    }
+    let listed = world.handle.quarantined(module, 10).await;
+    assert_eq!(listed.iter().map(|paused| (paused.station.as_str(), paused.failures)).collect::<Vec<_>>(), [("S1", 2)]);
+    assert_eq!(world.handle.census().await.modules[0].quarantined, 1);
+    send(&mut world, "A", 0..3).await;
+    world.pass(5_000).await;
+    assert_eq!(ill.stations().iter().filter(|station| *station == "S1").count(), 2, "it pauses");
+    assert_eq!(ill.stations().len(), 8, "the others do not");
+    let explained = world.handle.explain(module, "S1").await.expect("an answer");
+    assert_eq!(explained.run, RunStanding::Quarantined { until: listed[0].until.expect("a time"), failures: 2 });
+    world.pass(5_000).await;
+    assert_eq!(ill.stations().len(), 9, "one call tries");
+    assert_eq!(world.handle.quarantined(module, 10).await[0].failures, 3);
+    fails.store(false, Ordering::Relaxed);
+    send(&mut world, "A", 1..2).await;
+    world.pass(20_000).await;
+    assert_eq!(world.handle.quarantined(module, 10).await, []);
+    assert_eq!(world.handle.census().await.modules[0].quarantined, 0);
+    assert_eq!(world.publisher.of(DEAD).len(), 3);
     world.stop().await;
 }

@@ -53,6 +53,13 @@ pub enum RunStanding {
         /// When it is.
         until: Millis,
     },
+    /// Due when the station's pause is over: the module kept failing for it.
+    Quarantined {
+        /// When it is.
+        until: Millis,
+        /// Runs that failed for good since one last did not.
+        failures: u32,
+    },
     /// Due when the module it depends on has finished, at the latest at this moment.
     Held {
         /// The latest.
@@ -139,6 +146,9 @@ impl Shard {
         }
         let Some(run) = run else { return RunStanding::Incomplete };
         match (run.phase, run.until, &self.plan.module(module).trigger) {
+            (Phase::Delayed, Some(until), _) if run.paused_until == Some(until) => {
+                RunStanding::Quarantined { until, failures: run.failures }
+            }
             (Phase::Delayed, Some(until), _) => RunStanding::Delayed { until },
             (Phase::Held, Some(until), _) => RunStanding::Held { until },
             (Phase::Running, ..) => RunStanding::Running,

@@ -1,9 +1,24 @@
 //! Runs that fail for good, and modules that may not be called: a station that keeps failing pauses, a module that gives
 //! up halts, one whose topic belongs to two processes is suspended. The others go on.
 
+use std::sync::Arc;
+
 use super::Shard;
-use crate::ident::{Millis, ModuleId, TopicId};
+use crate::ident::{Millis, ModuleId, Station, TopicId};
 use crate::plan::Source;
+
+/// A station for which a module kept failing: it pauses, or has done so and works again.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Quarantine {
+    /// The module.
+    pub module: Arc<str>,
+    /// The station.
+    pub station: Station,
+    /// Runs that failed for good since one last did not.
+    pub failures: u32,
+    /// When one run will try whether it is over; none when it is.
+    pub until: Option<Millis>,
+}
 
 impl Shard {
     /// States whether partitions of a topic belong to somebody else. What is due meanwhile stays due.
@@ -37,21 +52,58 @@ impl Shard {
             }
             let pause_ms = quarantine.pause_ms.saturating_mul(1_i64 << over.min(40)).min(quarantine.max_pause_ms);
             run.paused_until = Some(now.plus(pause_ms));
+            self.report_quarantine(station, module);
         }
     }
 
     /// A run succeeded: its station is as good as any.
     pub(super) fn note_success(&mut self, station: u32, module: ModuleId) {
-        let run = &mut self.stations[station as usize].runs[module.ix()];
-        run.failures = 0;
-        if run.paused_until.take().is_some() {
-            self.modules[module.ix()].quarantined -= 1;
+        self.stations[station as usize].runs[module.ix()].failures = 0;
+        if self.release_quarantine(station, module) {
+            self.report_quarantine(station, module);
         }
     }
 
-    /// Stations that pause for `module`, because its runs for them kept failing.
+    /// Lets a station pause no longer; false when it did not.
+    pub(super) fn release_quarantine(&mut self, station: u32, module: ModuleId) -> bool {
+        let paused = self.stations[station as usize].runs[module.ix()].paused_until.take().is_some();
+        self.modules[module.ix()].quarantined -= usize::from(paused);
+        paused
+    }
+
+    fn report_quarantine(&mut self, station: u32, module: ModuleId) {
+        self.quarantines.push_back(self.quarantine(station, module));
+    }
+
+    fn quarantine(&self, station: u32, module: ModuleId) -> Quarantine {
+        let state = &self.stations[station as usize];
+        let run = &state.runs[module.ix()];
+        Quarantine {
+            module: Arc::clone(&self.plan.module(module).name),
+            station: state.id.clone(),
+            failures: run.failures,
+            until: run.paused_until,
+        }
+    }
+
+    /// The next station that began to pause, does so for longer, or works again.
+    pub fn poll_quarantine(&mut self) -> Option<Quarantine> {
+        self.quarantines.pop_front()
+    }
+
+    /// How many stations pause for `module`, because its runs for them kept failing.
     #[must_use]
     pub fn quarantined_stations(&self, module: ModuleId) -> usize {
         self.modules[module.ix()].quarantined
+    }
+
+    /// Those stations. One whose time is over is among them until a run has shown that it works again.
+    pub fn quarantined(&self, module: ModuleId) -> impl Iterator<Item = Quarantine> {
+        let any = self.quarantined_stations(module) > 0;
+        let stations = (0..if any { self.station_count() } else { 0 }).filter(move |&station| {
+            let run = self.stations[station as usize].runs.get(module.ix());
+            run.is_some_and(|run| run.paused_until.is_some())
+        });
+        stations.map(move |station| self.quarantine(station, module))
     }
 }

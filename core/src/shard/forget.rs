@@ -121,7 +121,7 @@ impl Shard {
         self.clear_alarms(station, now);
         self.note_forgotten(station);
         for module in (0..).map(ModuleId).take(self.modules.len()) {
-            self.note_success(station, module);
+            self.release_quarantine(station, module);
         }
         let listed = self.stations[station as usize].listed;
         let gone = std::mem::replace(&mut self.stations[station as usize], StationState::vacant(listed));

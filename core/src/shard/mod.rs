@@ -36,6 +36,7 @@ pub use changes::{
     Changes, DoneChange, EarlyRecord, Of, PendingChange, PendingState, Place, RunChange, RunState, SlotChange,
 };
 pub use explain::{Block, Explanation, InputExplanation, RunStanding};
+pub use failing::Quarantine;
 pub use run::{End, RunId};
 
 use crate::contract::ModuleInput;
@@ -77,6 +78,7 @@ pub struct Shard {
     /// When completeness is looked at again, whether or not anything changed.
     watches: BinaryHeap<Reverse<(Millis, u32, ModuleId)>>,
     alarms: VecDeque<Alarm>,
+    quarantines: VecDeque<Quarantine>,
     /// Whether it tells of global readings that were given up; of several shards one does.
     tells_of_global: bool,
 }
@@ -248,6 +250,7 @@ impl Shard {
             turn: 0,
             watches: BinaryHeap::new(),
             alarms: VecDeque::new(),
+            quarantines: VecDeque::new(),
             tells_of_global: true,
             plan,
         }
