@@ -109,11 +109,20 @@ impl Progress {
 
     /// A partition was assigned.
     pub fn assigned(&mut self, topic: TopicId, assignment: Assignment) {
-        let Assignment { partition, start, end, .. } = assignment;
+        let Assignment { partition, start, end, incarnation, .. } = assignment;
         self.leave(topic, partition);
         let state = &mut self.topics[topic.ix()];
         state.assigned = true;
-        state.partitions.insert(partition, PartitionProgress { assignment, position: start, end, newest: None });
+        let mut progress = PartitionProgress { assignment, position: start, end, newest: None };
+        if let Some(gone) = state.gone.get(&partition).filter(|gone| gone.assignment.incarnation == incarnation) {
+            // Readings do not grow young again because some of them are read again.
+            progress.newest = gone.newest;
+            if gone.position < gone.assignment.load_until {
+                let load_until = &mut progress.assignment.load_until;
+                *load_until = gone.assignment.load_until.max(*load_until).min(end);
+            }
+        }
+        state.partitions.insert(partition, progress);
     }
 
     /// The topic was assigned without a single partition: there is nothing to load.
@@ -188,11 +197,18 @@ impl Progress {
         (loading.left > 0).then_some(loading)
     }
 
-    /// What windows of the topic measure expiry by: the lowest, over partitions that are not read to their end, of
-    /// the newest timestamp read; none, meaning the wall clock, when all are at their end.
+    /// What windows of the topic measure expiry by: the lowest, over partitions that are not read to their end or were
+    /// taken away, of the newest timestamp read; none, meaning the wall clock, when there are none of these.
     #[must_use]
     pub fn event_clock(&self, topic: TopicId) -> Option<Millis> {
-        let behind = self.topics[topic.ix()].partitions.values().filter(|progress| progress.position < progress.end);
+        let TopicProgress { partitions, gone, .. } = &self.topics[topic.ix()];
+        let topic_id = partitions.values().find_map(|progress| progress.assignment.topic_id);
+        // A partition of a topic that was deleted does not come back.
+        let may_return =
+            |progress: &PartitionProgress| topic_id.zip(progress.assignment.topic_id).is_none_or(|(is, was)| is == was);
+        let away = gone.iter().filter(|(partition, gone)| !partitions.contains_key(partition) && may_return(gone));
+        let behind = partitions.values().filter(|progress| progress.position < progress.end);
+        let behind = behind.chain(away.map(|(_, gone)| gone));
         behind.map(|progress| progress.newest.unwrap_or(Millis(i64::MIN))).min()
     }
 
@@ -317,6 +333,35 @@ mod tests {
         progress.revoked(TOPIC, 0, Epoch(2));
         progress.assigned(TOPIC, Assignment { epoch: Epoch(3), incarnation: 1, ..assignment(0) });
         assert_eq!(progress.cut()[0].reached, NextOffset(0), "another life has offsets of its own");
+    }
+
+    #[test]
+    fn what_was_waited_for_when_a_partition_was_taken_away_is_waited_for_when_it_comes_back() {
+        let mut progress = assigned(0, 50, 80);
+        progress.moved(TOPIC, at(20, None), Some(Millis(700)));
+        progress.revoked(TOPIC, 0, Epoch(1));
+        progress.assigned(TOPIC, Assignment::fresh(0, Epoch(2), NextOffset(20), NextOffset(80)));
+        assert!(!progress.is_loaded(TOPIC), "what an earlier life may have known");
+        assert_eq!(progress.event_clock(TOPIC), Some(Millis(700)), "nothing grows young again");
+        progress.moved(TOPIC, PartitionPosition { epoch: Epoch(2), ..at(50, None) }, None);
+        assert!(progress.is_loaded(TOPIC));
+    }
+
+    #[test]
+    fn a_partition_that_is_away_holds_the_event_clock_unless_its_topic_is_another_one() {
+        let mut progress = assigned(0, 0, 80);
+        progress.moved(TOPIC, at(80, None), Some(Millis(700)));
+        assert_eq!(progress.event_clock(TOPIC), None);
+        progress.revoked(TOPIC, 0, Epoch(1));
+        assert_eq!(progress.event_clock(TOPIC), Some(Millis(700)));
+        let mut progress = Progress::new(1);
+        for (partition, topic_id) in [(0, Some(1)), (1, Some(1))] {
+            progress.assigned(TOPIC, Assignment { partition, topic_id, ..assignment(80) });
+        }
+        progress.revoked(TOPIC, 1, Epoch(1));
+        assert_eq!(progress.event_clock(TOPIC), Some(Millis(i64::MIN)));
+        progress.assigned(TOPIC, Assignment { topic_id: Some(2), incarnation: 1, ..assignment(80) });
+        assert_eq!(progress.event_clock(TOPIC), None, "created again with fewer partitions");
     }
 
     fn assignment(start: i64) -> Assignment {

@@ -63,6 +63,11 @@ pub(super) fn revoked(context: &PollContext, consumer: &Client, partitions: &Top
     } else {
         consumer.unassign()?;
     }
+    if context.is_closing() {
+        // The table may serve another client already.
+        tracing::info!(group = &*context.group, lost, "partitions given back");
+        return Ok(());
+    }
     let mut table = context.table();
     for (slot, partition) in &gone {
         table.end(*slot, *partition);
@@ -77,10 +82,8 @@ pub(super) fn revoked(context: &PollContext, consumer: &Client, partitions: &Top
         if !context.table().holds(slot) {
             context.health.enter(topic.id, TopicState::Connecting);
         }
-        if !context.is_closing() {
-            let part = part(context, slot);
-            context.table().tell_part(slot, part);
-        }
+        let part = part(context, slot);
+        context.table().tell_part(slot, part);
     }
     Ok(())
 }
@@ -173,6 +176,13 @@ pub(super) fn recheck(context: &PollContext, consumer: &Client) -> Result<(), Tr
                 outside.push((slot, *partition));
             }
         }
+    }
+    if outside.is_empty() {
+        tracing::warn!(
+            group = &*context.group,
+            "a position was refused that lies within its log: if brokers lost records by an unclean election, others may \
+             stand at their offsets"
+        );
     }
     begin_anew(context, consumer, &outside).map_err(|error| Trouble::new(TroubleKind::Fatal, error.to_string()))
 }

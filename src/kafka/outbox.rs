@@ -23,6 +23,9 @@ impl Outbox {
     }
 
     pub(super) fn push(&mut self, slot: Slot, item: LaneItem) {
+        if let LaneItem::Split(partial) = &item {
+            self.topics[slot].lane.announce(*partial);
+        }
         self.waiting[slot].push_back(item);
     }
 
@@ -80,4 +83,54 @@ pub(super) enum Handed {
     Full(Slot),
     /// The pipeline is gone.
     Gone,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use quorate_core::ident::{Epoch, Millis, Offset, TopicId};
+    use quorate_core::record::RecordBatch;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::config::{Purpose, from_str};
+    use crate::pipeline::lane::lane;
+
+    const CONFIG: &str = r#"
+        [kafka]
+        bootstrap_servers = ["localhost:9092"]
+        [kafka.consumer]
+        group_id = "test"
+        [topics.T]
+        station = "/s"
+        [modules.m]
+        requires = ["T"]
+    "#;
+
+    #[test]
+    fn a_word_about_a_missing_part_is_heard_although_it_waits_behind_a_full_lane() {
+        let loaded = from_str("test.toml", CONFIG, Purpose::service(&[("m", "1")]));
+        let settings = loaded.unwrap_or_else(|report| panic!("{}", report.plain())).settings;
+        let (sender, receiver) = lane(1, Arc::new(Notify::new()));
+        let topic = SubscribedTopic {
+            id: TopicId(0),
+            name: "T".into(),
+            settings: settings.topics[0].clone(),
+            reload: false,
+            standings: Arc::default(),
+            client: Arc::new(settings.client),
+            lane: sender,
+        };
+        let topics: Arc<[SubscribedTopic]> = vec![topic].into();
+        let mut outbox = Outbox::new(topics, Arc::new(ConsumerHealth::new(vec![None])));
+        let mut batch = RecordBatch::new(TopicId(0));
+        batch.push((0, Offset(0), Epoch(1)), Millis(0), None, Some(b"{}")).expect("room");
+        outbox.push(0, LaneItem::Batch(batch));
+        outbox.push(0, LaneItem::Split(true));
+        assert_eq!(outbox.hand_over(), Handed::Full(0));
+        assert!(receiver.is_partial());
+        outbox.push(0, LaneItem::Split(false));
+        assert!(!receiver.is_partial(), "what was said last counts");
+    }
 }

@@ -40,6 +40,8 @@ const UNPOLLED_LIMIT: Duration = Duration::from_secs(5);
 /// What arrived damaged is fetched again after about so long, doubling up to the limit: it may be damaged at the broker.
 const DAMAGED_FIRST: Duration = Duration::from_millis(100);
 const DAMAGED_LIMIT: Duration = Duration::from_secs(30);
+/// Without damage for so long, the next one is a new one.
+const DAMAGED_OVER: Duration = Duration::from_secs(90);
 
 /// Why the loop ended.
 #[derive(Debug)]
@@ -61,6 +63,8 @@ pub(super) struct Poller<'a> {
     care: Vec<Care>,
     rechecks: Rechecks,
     damaged: Backoff,
+    /// When something last arrived damaged.
+    damaged_at: Option<Instant>,
     watch: TopicWatch<'a>,
     next_census: Instant,
     full_since: Option<Instant>,
@@ -99,6 +103,7 @@ impl<'a> Poller<'a> {
             care: context.topics.iter().map(|_| Care::new()).collect(),
             rechecks: Rechecks::new(),
             damaged: Backoff::new(DAMAGED_FIRST, DAMAGED_LIMIT),
+            damaged_at: None,
             watch: TopicWatch::new(context.timing.topic_check),
             next_census: clock::now(),
             full_since: None,
@@ -183,7 +188,6 @@ impl Poller<'_> {
         if self.is_quiet(&drained) {
             return;
         }
-        let has_records = !drained.is_idle();
         let shown = assign::shown(self.context, self.consumer);
         for (slot, batch) in drained.full {
             self.queue(slot, batch, None);
@@ -202,8 +206,6 @@ impl Poller<'_> {
         self.outbox.extend(told);
         if let Some(error) = drained.error {
             self.classify(&error);
-        } else if has_records {
-            self.damaged.reset();
         }
     }
 
@@ -213,6 +215,12 @@ impl Poller<'_> {
         if *self.stopping {
             return;
         }
+        // Records of other partitions are no sign that this one is well again.
+        let is_new = self.damaged_at.is_none_or(|at| clock::since(at) > DAMAGED_OVER);
+        if is_new {
+            self.damaged.reset();
+        }
+        self.damaged_at = Some(clock::now());
         let pause = self.damaged.next();
         tracing::error!(group = &*self.context.group, %trouble, retry_in = ?pause, "a batch is corrupt, fetching it again");
         self.pause();
@@ -273,6 +281,13 @@ impl Poller<'_> {
         self.context.table().set_paused(true);
         if let Err(error) = self.consumer.pause(&partitions) {
             tracing::debug!(group = &*self.context.group, %error, "partitions not paused");
+        }
+    }
+
+    /// Assigning resumes what is assigned.
+    fn pause_again(&self) {
+        if matches!(self.paused, Some(Pause::Until(..) | Pause::Damaged(_))) {
+            self.pause();
         }
     }
 

@@ -18,8 +18,9 @@ use super::mailbox::Mailbox;
 use super::outbox::Outbox;
 use super::poll::{Ended, Poller};
 use super::table::Table;
-use super::{client, clock, closing};
+use super::{assign, client, clock, closing};
 use crate::config::ConsumerSettings;
+use crate::pipeline::ports::LaneItem;
 
 /// A client that ran so long was sound: the next failure is a new one.
 const SOUND: Duration = Duration::from_secs(60);
@@ -136,6 +137,10 @@ impl Member {
         table.end_all();
         outbox.extend(table.take_events());
         drop(table);
+        // Whoever has the topics meanwhile may publish what this process does not know.
+        let parts =
+            (0..self.topics.len()).filter_map(|slot| Some((slot, LaneItem::Split(assign::part(&context, slot)?))));
+        outbox.extend(parts.collect::<Vec<_>>());
         if !closing::discard(&context, consumer) {
             tracing::warn!(group = &*context.group, "a broken client does not go, its threads are left behind");
         }

@@ -32,11 +32,20 @@ pub(super) struct Reading {
     /// What the client showed as position right after it was assigned: left over from an earlier assignment, and
     /// worth nothing until it changes.
     leftover: Option<NextOffset>,
+    /// Where it began.
+    start: NextOffset,
     told: (NextOffset, Option<NextOffset>),
     stall: StallWatch,
     wanted: Option<NextOffset>,
     sent: Option<NextOffset>,
     set_aside: Option<Instant>,
+}
+
+impl Reading {
+    /// Whether anything was fetched in this assignment.
+    fn has_moved(&self) -> bool {
+        self.position > self.start
+    }
 }
 
 /// All partitions of one consumer.
@@ -174,6 +183,7 @@ impl Table {
                 end: Some(assigned.end),
                 confirmed: committed,
                 leftover: leftover.filter(|position| *position != assigned.start),
+                start: assigned.start,
                 told: (assigned.start, Some(assigned.end)),
                 stall: StallWatch::default(),
                 wanted: None,
@@ -251,8 +261,8 @@ impl Table {
     ) -> Option<(Sight, &mut StallWatch)> {
         let excused = self.paused || is_failing;
         let reading = self.get_mut(slot, partition)?;
-        // Statistics may be older than what was seen at assignment.
-        reading.end = reading.end.max(end);
+        // Statistics may be older than what was seen at assignment, and even of a log that was another one.
+        reading.end = if reading.has_moved() { end.or(reading.end) } else { reading.end.max(end) };
         let sight = Sight { position: reading.position, end: reading.end, queued_bytes, excused };
         Some((sight, &mut reading.stall))
     }

@@ -84,6 +84,8 @@ impl Settler {
                     }
                 }
             };
+            // Whoever waits hears nothing of a cut that somebody did not answer, rather than that nothing was settled.
+            let Some(settled) = settled else { continue };
             self.note_loaded(loaded);
             let news: Vec<Commit> = settled.iter().filter(|commit| self.is_news(commit)).copied().collect();
             for commit in &news {
@@ -100,12 +102,12 @@ impl Settler {
     }
 
     /// What may be committed where nothing outlives the process but what is committed.
-    async fn settled(&self, positions: &[Cut], cuts: Vec<ShardCut>) -> Vec<Commit> {
-        let Some(letters) = self.dead.cut().await else { return Vec::new() };
+    async fn settled(&self, positions: &[Cut], cuts: Vec<ShardCut>) -> Option<Vec<Commit>> {
+        let letters = self.dead.cut().await?;
         let mut oldest = letters.unsettled;
         cuts.into_iter().for_each(|cut| merge(&mut oldest, cut.unsettled));
         let owed = |cut: &Cut| oldest.get(&(cut.topic, cut.partition)).copied();
-        commits(positions, |cut| cut.committable(owed(cut)))
+        Some(commits(positions, |cut| cut.committable(owed(cut))))
     }
 
     /// Writes everything that changed, and says what may be committed on that account. The `last` time it is told which
@@ -116,8 +118,8 @@ impl Settler {
         (positions, departed): (&[Cut], &[Cut]),
         cuts: Vec<ShardCut>,
         last: Option<&[bool]>,
-    ) -> Result<Vec<Commit>, StoreError> {
-        let Some(letters) = self.dead.cut().await else { return Ok(Vec::new()) };
+    ) -> Result<Option<Vec<Commit>>, StoreError> {
+        let Some(letters) = self.dead.cut().await else { return Ok(None) };
         let stored: Vec<StoredPosition> = positions.iter().chain(departed).map(|cut| keeping.position(cut)).collect();
         let changes = cuts.into_iter().map(|cut| cut.changes).collect();
         let (letters, settled_letters) = (letters.added, letters.settled);
@@ -136,7 +138,7 @@ impl Settler {
             drop(shard.send(ToShard::Flushed).await);
         }
         keeping.wake.notify_one();
-        Ok(commits(positions, |cut| cut.committable(None)))
+        Ok(Some(commits(positions, |cut| cut.committable(None))))
     }
 
     /// A topic stays loaded, whatever becomes of its partitions.

@@ -1,5 +1,5 @@
-//! Clocks of topics that stand still or begin with a backlog: their buckets close by the times of their records and not
-//! by the wall.
+//! Clocks of topics that stand still, begin with a backlog or lack a part: their buckets close by the times of their
+//! records and not by the wall.
 
 use quorate_core::ident::TopicId;
 
@@ -20,12 +20,23 @@ impl Router {
         }
     }
 
-    /// A topic that begins with a backlog follows its own clock from the start: buckets that an earlier life left open
-    /// must not close by the wall clock over records that belong in them.
-    pub(super) async fn hold_clock(&mut self, topic: TopicId) {
-        if let Some(clock) = self.progress.event_clock(topic) {
-            self.lanes[topic.ix()].behind = true;
-            self.tell_all(|| ToShard::Behind(topic, clock)).await;
+    /// A topic that begins with a backlog, or of which a part was taken away, follows its own clock from that moment on:
+    /// buckets must not close by the wall clock over records that belong in them and are still to come.
+    pub(super) async fn follow_clock(&mut self, topic: TopicId) {
+        match self.progress.event_clock(topic) {
+            Some(clock) => {
+                self.lanes[topic.ix()].behind = true;
+                self.tell_all(|| ToShard::Behind(topic, clock)).await;
+            }
+            None => self.catch_up(topic).await,
+        }
+    }
+
+    /// A topic that is read to its end follows the wall clock.
+    pub(super) async fn catch_up(&mut self, topic: TopicId) {
+        if self.lanes[topic.ix()].behind && self.progress.event_clock(topic).is_none() {
+            self.lanes[topic.ix()].behind = false;
+            self.tell_all(|| ToShard::CaughtUp(topic)).await;
         }
     }
 }

@@ -31,7 +31,7 @@ struct Level {
     capacity: usize,
     queued: AtomicUsize,
     drained: Notify,
-    /// What the newest [`LaneItem::Split`] that was sent says.
+    /// What the newest [`LaneItem::Split`] says, whether it has come through yet or not.
     partial: AtomicBool,
 }
 
@@ -86,9 +86,6 @@ impl LaneSender {
     /// Appends an item; waits while the lane holds `MAX_ITEMS`. False when the pipeline is gone.
     pub async fn send(&self, item: LaneItem) -> bool {
         let cost = cost(&item);
-        if let LaneItem::Split(partial) = &item {
-            self.level.partial.store(*partial, Ordering::Release);
-        }
         self.level.queued.fetch_add(cost, Ordering::AcqRel);
         if self.tx.send(item).await.is_err() {
             self.level.queued.fetch_sub(cost, Ordering::AcqRel);
@@ -96,6 +93,12 @@ impl LaneSender {
         }
         self.wake.notify_one();
         true
+    }
+
+    /// Says ahead of the item, which may have to wait for room, whether a part of the topic is missing.
+    pub fn announce(&self, partial: bool) {
+        self.level.partial.store(partial, Ordering::Release);
+        self.wake.notify_one();
     }
 
     /// Bytes queued now.

@@ -29,8 +29,8 @@ pub struct LoadingTopic {
 /// What loads, and since when.
 #[derive(Debug, Default)]
 pub(super) struct Loads {
-    /// Per topic when it was first seen loading, and how far it was then.
-    began: Vec<Option<(Instant, u64)>>,
+    /// Per topic when it was first seen loading, how far it was then, and how far at the last look.
+    began: Vec<Option<(Instant, u64, u64)>>,
     told_at: Option<Instant>,
 }
 
@@ -53,8 +53,9 @@ impl Loads {
             self.began.resize(topic.ix() + 1, None);
         }
         // An assignment that begins elsewhere is another way to go.
-        let began = self.began[topic.ix()].filter(|(_, read)| *read <= at.read);
-        let (since, before) = *self.began[topic.ix()].insert(began.unwrap_or((now, at.read)));
+        let began = self.began[topic.ix()].filter(|(.., last)| *last <= at.read);
+        let (since, before) = began.map_or((now, at.read), |(since, before, _)| (since, before));
+        self.began[topic.ix()] = Some((since, before, at.read));
         let took = now.saturating_duration_since(since).as_secs_f64();
         let per_second = if took > 0.0 { (at.read - before) as f64 / took } else { 0.0 };
         let remaining = (per_second > 0.0).then(|| Duration::from_secs_f64((at.left as f64 / per_second).ceil()));

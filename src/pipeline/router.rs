@@ -16,7 +16,7 @@ use quorate_core::record::{PartitionPosition, RecordBatch, RecordRow};
 use quorate_core::shard::Mode;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
-use tracing::{info, trace, warn};
+use tracing::trace;
 
 use super::broken::Broken;
 use super::ceilings::{Admission, Ceilings};
@@ -34,8 +34,8 @@ use super::standstill::{self, Standstill};
 /// Records of one topic that may themselves be unsettled; at this many its lane stops.
 pub const MAX_UNSETTLED: usize = 100_000;
 
-/// How long a topic may be silent before runs no longer wait for it to be loaded.
-const LOAD_PATIENCE: Duration = Duration::from_secs(60);
+/// How long nothing may come of a topic before runs no longer wait for it to be read.
+pub(super) const LOAD_PATIENCE: Duration = Duration::from_secs(60);
 
 /// In a lane's turn so many bytes weigh as much as one record, so that large records take as many turns as they cost.
 const BYTES_PER_RECORD: usize = 4096;
@@ -88,13 +88,20 @@ pub(super) struct Lane {
     /// Whether a record that cannot be decoded stops it, and whether one has.
     stops: bool,
     stands_still: bool,
-    loaded: bool,
+    /// Whether the shards were told that it is loaded.
+    pub(super) loaded: bool,
     /// Whether the shards were told an event clock other than the wall clock.
     pub(super) behind: bool,
-    /// Whether the shards were told that a part of the topic is missing.
+    /// Whether a part of the topic is missing.
+    pub(super) split: bool,
+    /// Whether the shards were told that a part of it is missing, or is back and was not read yet.
     pub(super) partial: bool,
-    /// For how long its consumer has said nothing, in whole flush intervals.
-    silent: Duration,
+    /// How far it was read at the last look of that which modules wait for, and for how long no further, in whole flush
+    /// intervals.
+    pub(super) read: Option<u64>,
+    pub(super) silent: Duration,
+    /// That was too long: nobody waits for it before it is assigned anew.
+    pub(super) given_up: bool,
 }
 
 /// What stands at the head of a lane.
@@ -116,6 +123,11 @@ impl Head {
             Self::Empty | Self::Owes | Self::Stopped | Self::StandsStill => None,
         }
     }
+
+    /// Whether records wait that will be applied.
+    pub(super) fn holds_records(&self) -> bool {
+        matches!(self, Self::Owes | Self::Stopped | Self::Records(_))
+    }
 }
 
 impl Lane {
@@ -130,8 +142,11 @@ impl Lane {
             stands_still: false,
             loaded: false,
             behind: false,
+            split: false,
             partial: false,
+            read: None,
             silent: Duration::ZERO,
+            given_up: false,
         }
     }
 }
@@ -158,7 +173,7 @@ impl Router {
                     None => return,
                 },
                 _ = tick.tick() => {
-                    self.stop_waiting_for_silent_topics().await;
+                    self.stop_waiting_for_silent_topics(&heads).await;
                     self.counts.set_loading(self.loads.look(&self.plan, &self.progress, Instant::now()));
                     self.cut_if_free().await;
                 }
@@ -178,11 +193,13 @@ impl Router {
     /// Brings the next batch of each lane to its head. What stands before it takes effect in order.
     async fn fill_heads(&mut self) {
         for lane in 0..self.lanes.len() {
-            while self.lanes[lane].head.is_empty() && !self.lanes[lane].stands_still {
+            while self.lanes[lane].head.is_empty() || self.lanes[lane].stands_still {
                 let Some(item) = self.lanes[lane].receiver.try_recv() else { break };
-                self.lanes[lane].silent = Duration::ZERO;
                 let topic = topic_id(lane);
                 match item {
+                    LaneItem::Split(split) => self.lanes[lane].split = split,
+                    // A topic that stands still does not follow its consumer, and must not keep one waiting that has others.
+                    _ if self.lanes[lane].stands_still => {}
                     LaneItem::Batch(batch) => {
                         self.lanes[lane].last = last_offsets(&batch);
                         self.lanes[lane].head.push_back(batch);
@@ -195,16 +212,16 @@ impl Router {
                                 ceilings.assigned(topic, assignment.partition);
                             }
                         }
-                        self.hold_clock(topic).await;
-                        self.note_loaded(topic).await;
+                        (self.lanes[lane].silent, self.lanes[lane].given_up) = (Duration::ZERO, false);
+                        self.follow_clock(topic).await;
                     }
                     LaneItem::Positions(positions) => self.moved(topic, &positions, |_| None).await,
                     LaneItem::Revoked(partitions) => {
                         for (partition, epoch) in partitions {
                             self.progress.revoked(topic, partition, epoch);
                         }
+                        self.follow_clock(topic).await;
                     }
-                    LaneItem::Split(partial) => self.tell_part(topic, partial).await,
                 }
             }
         }
@@ -218,8 +235,8 @@ impl Router {
         let unsettled: usize = self.unsettled.iter().map(|gauges| gauges[lane].load(Ordering::Relaxed)).sum();
         let dead_bytes = self.dead_bytes[lane].load(Ordering::Relaxed);
         // While a topic loads, what is owed on its account coalesces, and what settles it may stand behind this head.
-        let owes_too_much =
-            self.lanes[lane].loaded && unsettled >= self.max_pending.get(lane).copied().unwrap_or(MAX_UNSETTLED);
+        let is_loaded = self.lanes[lane].loaded || self.progress.is_loaded(topic_id(lane));
+        let owes_too_much = is_loaded && unsettled >= self.max_pending.get(lane).copied().unwrap_or(MAX_UNSETTLED);
         let records = batch.len().max(batch.bytes().len() / BYTES_PER_RECORD);
         if owes_too_much || dead_bytes >= dead_letters::MAX_BYTES {
             return Head::Owes;
@@ -318,36 +335,7 @@ impl Router {
         for position in positions {
             self.progress.moved(topic, *position, newest(position.partition));
         }
-        if self.lanes[topic.ix()].behind && self.progress.event_clock(topic).is_none() {
-            self.lanes[topic.ix()].behind = false;
-            self.tell_all(|| ToShard::CaughtUp(topic)).await;
-        }
-        self.note_loaded(topic).await;
-    }
-
-    /// Tells the shards when a topic has just become loaded.
-    async fn note_loaded(&mut self, topic: TopicId) {
-        let lane = &mut self.lanes[topic.ix()];
-        if !lane.loaded && self.progress.is_loaded(topic) {
-            lane.loaded = true;
-            info!(topic = &*self.plan.topic(topic).name, "state loaded");
-            self.tell_all(|| ToShard::Loaded(topic)).await;
-        }
-    }
-
-    /// Called once per flush interval.
-    async fn stop_waiting_for_silent_topics(&mut self) {
-        for lane in 0..self.lanes.len() {
-            self.lanes[lane].silent += self.flush_interval;
-            if self.lanes[lane].loaded || self.lanes[lane].silent <= LOAD_PATIENCE {
-                continue;
-            }
-            self.lanes[lane].loaded = true;
-            let topic = topic_id(lane);
-            let name = &*self.plan.topic(topic).name;
-            warn!(topic = name, "not readable for 60 s, modules no longer wait for its state");
-            self.tell_all(|| ToShard::Loaded(topic)).await;
-        }
+        self.catch_up(topic).await;
     }
 
     pub(super) async fn tell_all(&self, message: impl Fn() -> ToShard) {

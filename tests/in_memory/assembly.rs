@@ -4,7 +4,7 @@ use quorate_core::contract::Status;
 use quorate_core::ident::ModuleId;
 use serde_json::{Value, json};
 
-use crate::support::{Reply, START, Scripted, World, header};
+use crate::support::{Reply, START, Scripted, World, header, seen_of};
 
 const HEAD: &str = r#"
 [kafka]
@@ -20,12 +20,6 @@ station = "/s"
 
 fn config(rest: &str) -> String {
     format!("{HEAD}{rest}")
-}
-
-/// Each result's module, in the order of acknowledgement, and what it saw of one input.
-fn seen_of(module: &Scripted, input: &str) -> Vec<Value> {
-    let value = |value| serde_json::to_value(value).expect("JSON");
-    module.seen().iter().map(|seen| value(&seen.topic(input).expect("the input").value)).collect()
 }
 
 const CHAIN: &str = r#"

@@ -8,6 +8,7 @@ mod fairness;
 mod kept;
 mod loading;
 mod once;
+mod parts;
 mod queues;
 mod settlement;
 mod sinks;

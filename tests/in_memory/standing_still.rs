@@ -153,11 +153,7 @@ async fn a_station_for_which_a_module_keeps_failing_pauses_is_listed_and_is_trie
     let fails = Arc::new(AtomicBool::new(true));
     let asked = Arc::clone(&fails);
     let answer = move |of: &str| of == "S1" && asked.load(Ordering::Relaxed);
-    let ill =
-        Scripted::new(
-            "ill",
-            move |input| if answer(input.station.as_str()) { Reply::Fail } else { Reply::Echo },
-        );
+    let ill = Scripted::new("ill", move |input| if answer(input.station.as_str()) { Reply::Fail } else { Reply::Echo });
     let mut world = World::new(PAUSING, vec![ill.clone()]);
     let module = ModuleId(0);
     world.assign_all().await;

@@ -155,6 +155,7 @@ impl World {
     /// A part of the topic belongs to somebody else, or no longer does.
     pub async fn split(&mut self, topic: &str, split: bool) {
         let topic = self.topic(topic);
+        self.lanes[topic.ix()].announce(split);
         assert!(self.lanes[topic.ix()].send(LaneItem::Split(split)).await);
     }
 
@@ -176,6 +177,11 @@ impl World {
         let position = NextOffset(*next);
         batch.set_positions(vec![PartitionPosition { partition, epoch: *epoch, position, end: None }]);
         assert!(self.lanes[topic.ix()].send(LaneItem::Batch(batch)).await);
+    }
+
+    /// Bytes that wait in a topic's lane.
+    pub fn queued(&self, topic: &str) -> usize {
+        self.lanes[self.topic(topic).ix()].queued_bytes()
     }
 
     /// Lets virtual time pass: everything that can happen meanwhile has happened when this returns.
@@ -203,6 +209,12 @@ impl World {
     fn topic(&self, name: &str) -> TopicId {
         self.plan.topic_id(name).expect("a topic of the plan")
     }
+}
+
+/// What each call of a module saw of one input.
+pub fn seen_of(module: &Scripted, input: &str) -> Vec<serde_json::Value> {
+    let value = |value| serde_json::to_value(value).expect("JSON");
+    module.seen().iter().map(|seen| value(&seen.topic(input).expect("the input").value)).collect()
 }
 
 pub struct VirtualClock {

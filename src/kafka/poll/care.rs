@@ -12,7 +12,7 @@ use super::super::health::TopicState;
 use super::super::intake::{Slot, SubscribedTopic, slot_of};
 use super::super::ownership::{self, Doubt};
 use super::super::{assign, clock, lookup};
-use super::{Pause, Poller};
+use super::Poller;
 use crate::pipeline::ports::LaneItem;
 
 /// A topic without partitions is asked after for the first time after this, and then at this interval.
@@ -72,6 +72,7 @@ impl Poller<'_> {
                     tracing::warn!(group = &*self.context.group, %trouble, "positions not checked, trying again");
                 }
             }
+            self.pause_again();
             let told = self.context.table().take_events();
             self.outbox.extend(told);
         }
@@ -103,9 +104,7 @@ impl Poller<'_> {
                     self.care[*slot].backoff.reset();
                 }
                 self.outbox.extend(items);
-                if matches!(self.paused, Some(Pause::Until(..) | Pause::Damaged(_))) {
-                    self.pause();
-                }
+                self.pause_again();
             }
             Err(error) => self.context.give_up(BrokenKind::Failed, format!("assignment: {error}")),
         }
@@ -200,6 +199,7 @@ impl Poller<'_> {
             if let Err(error) = assign::begin_anew(self.context, self.consumer, &outlived) {
                 self.context.give_up(BrokenKind::Failed, format!("assignment: {error}"));
             }
+            self.pause_again();
             let told = self.context.table().take_events();
             self.outbox.extend(told);
         }
