@@ -8,6 +8,8 @@ pub const KILL_POINT: &str = "QUORATE_KILL_POINT";
 /// The environment variable that names a place and the passing of it that fails: `device_sync:3`. Those before and after
 /// it do not.
 pub const FAIL_POINT: &str = "QUORATE_FAIL_POINT";
+/// The environment variable that names a station: the process dies in each call for it.
+pub const DEADLY_STATION: &str = "QUORATE_DEADLY_STATION";
 /// The environment variable that names a file with a number: by so many milliseconds the wall clock goes wrong.
 pub const CLOCK_FILE: &str = "QUORATE_CLOCK_FILE";
 
@@ -18,6 +20,16 @@ pub fn kill_point(name: &str) {
     armed::pass(name);
     #[cfg(not(debug_assertions))]
     let _ = name;
+}
+
+/// A module is called for a station. Aborts the process if [`DEADLY_STATION`] says so, as a module might that writes where
+/// it must not or asks for more memory than there is.
+#[inline]
+pub fn deadly_call(station: &str) {
+    #[cfg(debug_assertions)]
+    armed::call(station);
+    #[cfg(not(debug_assertions))]
+    let _ = station;
 }
 
 /// Passes a place of this name.
@@ -70,6 +82,18 @@ mod armed {
         static FUSE: OnceLock<Option<Fuse>> = OnceLock::new();
         if FUSE.get_or_init(|| asked(super::KILL_POINT)).as_ref().is_some_and(|fuse| fuse.blows(name)) {
             tracing::error!(point = name, "killed at a point that was asked for");
+            std::process::abort();
+        }
+    }
+
+    pub(super) fn call(station: &str) {
+        static DEADLY: OnceLock<Option<OsString>> = OnceLock::new();
+        if DEADLY
+            .get_or_init(|| std::env::var_os(super::DEADLY_STATION))
+            .as_ref()
+            .is_some_and(|deadly| deadly == station)
+        {
+            tracing::error!(station, "killed by a call that was asked to");
             std::process::abort();
         }
     }

@@ -481,3 +481,30 @@ fn partitions_may_be_in_different_lives_of_their_topic() {
     let triggers = live.run(T0).into_iter().map(|input| input.reading.expect("a reading").to_string());
     assert_eq!(triggers.collect::<Vec<_>>(), ["TASK/0/0/0", "TASK/1/0/0/3"]);
 }
+
+#[test]
+fn a_station_for_which_processes_kept_dying_pauses_as_if_it_had_failed_as_often() {
+    let m = module("m").requires(&["A"]).quarantine(2, 10 * SECOND, 30 * SECOND);
+    let mut live = Live::new(plan(vec![topic("A")], vec![m]));
+    let module = ModuleId(0);
+    let sends = |live: &mut Live, station: &str, offset: i64, now: i64| {
+        live.apply("A", now, &[sent(offset, now, json!({"stationId": station}))]);
+    };
+    for (station, offset) in [("S", 0), ("N", 1)] {
+        sends(&mut live, station, offset, T0);
+        live.run(T0);
+    }
+    for (station, deaths) in [("S", 3), ("N", 1), ("nobody", 9)] {
+        live.shard.pause_deadly(module, station, deaths, Millis(T0));
+    }
+    let paused: Vec<_> =
+        live.shard.quarantined(module).map(|paused| (paused.station.to_string(), paused.until)).collect();
+    assert_eq!(paused, [("S".to_owned(), Some(Millis(T0 + 20 * SECOND)))]);
+    for (station, offset) in [("S", 2), ("N", 3)] {
+        sends(&mut live, station, offset, T0 + SECOND);
+    }
+    let called = live.run(T0 + SECOND);
+    assert_eq!(called.iter().map(|input| input.station.as_str()).collect::<Vec<_>>(), ["N"]);
+    assert_eq!(live.run(T0 + 20 * SECOND).len(), 1, "then one call tries");
+    assert_eq!(live.shard.quarantined_stations(module), 0);
+}

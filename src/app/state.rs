@@ -10,10 +10,10 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::fault::kill_point;
-use crate::pipeline::durable::Standings;
+use crate::pipeline::durable::{CallLog, Deadly, Standings};
 use crate::pipeline::{Kept, Pipeline};
 use crate::runtime::blocking;
-use crate::state::{Identity, LocalStore, OpenError, Opened, TopicShape};
+use crate::state::{Calls, Identity, LocalStore, OpenError, Opened, TopicShape};
 
 /// How many offsets a ceiling lies ahead: far enough never to be felt, near enough to be read again in a second or two.
 const AHEAD: i64 = 500_000;
@@ -72,10 +72,18 @@ pub(super) fn begin(
     standings.flushed(positions);
     standings.raised(ceilings);
     let store = Arc::new(store);
-    pipeline.keep(Kept { store: Arc::clone(&store) as _, standings: Arc::clone(&standings), ahead: AHEAD });
+    let (calls, deadly) = Calls::open(dir)?;
+    deadly.iter().for_each(tell_of);
+    pipeline.pause_deadly(&deadly, now);
+    let calls: Option<Arc<dyn CallLog>> = Some(Arc::new(calls));
+    pipeline.keep(Kept { store: Arc::clone(&store) as _, standings: Arc::clone(&standings), ahead: AHEAD, calls });
     let is_unread = reload.contains(&true);
     let unread = is_unread.then(|| Unread { store, shapes, unread: reload.clone() });
     Ok(Begun { standings, reload, unread })
+}
+
+fn tell_of(Deadly { module, station, deaths }: &Deadly) {
+    warn!(module, station, deaths, "the process ended while the module was called for the station");
 }
 
 /// Topics that are to be read again before the store may say what their windows hold.

@@ -283,6 +283,16 @@ pub(super) fn is_exclusive(all: &Keys, topic: &Keys) -> bool {
     profile(all, topic) == Some(Profile::ExclusiveTask)
 }
 
+/// The topics that are such queues, by name, before anything else of them is read.
+pub(super) fn exclusive_topics(all: &Keys, tables: &Reader<'_>) -> Vec<String> {
+    let profile = |table: &Reader<'_>| match table.entry("profile").map(|entry| &entry.node.value) {
+        Some(Value::Text(name)) => name == Profile::ExclusiveTask.name(),
+        Some(_) => false,
+        None => all.profile.as_ref().is_some_and(|profile| profile.value == Profile::ExclusiveTask),
+    };
+    tables.named().filter(|(_, table)| profile(table)).map(|(name, _)| name.to_owned()).collect()
+}
+
 /// The profile in force for a topic.
 fn profile(all: &Keys, topic: &Keys) -> Option<Profile> {
     topic.profile.as_ref().or(all.profile.as_ref()).map(|profile| profile.value)

@@ -5,7 +5,7 @@ use quorate_core::plan::{IncompletePlan, Then};
 
 use super::failure::{self, Failure};
 use super::problem::Origin;
-use super::queue::{self, Queue};
+use super::queue::{self, EXCLUSIVE, Queue};
 use super::raw::{Node, Value};
 use super::reader::{Placed, Reader};
 use super::scalar::{choice, count, duration_ms, flag, name, positive_ms, topic_name};
@@ -58,14 +58,15 @@ impl Module {
     }
 }
 
-/// Reads all modules, sorted by name.
-pub(super) fn read(tables: &Reader<'_>) -> Vec<Module> {
-    tables.named().map(|(name, table)| one(name, table)).collect()
+/// Reads all modules, sorted by name. Of topics that are `exclusive` one task is in hand at a time.
+pub(super) fn read(tables: &Reader<'_>, exclusive: &[String]) -> Vec<Module> {
+    tables.named().map(|(name, table)| one(name, table, exclusive)).collect()
 }
 
-fn one(name: &str, table: Reader<'_>) -> Module {
+fn one(name: &str, table: Reader<'_>, exclusive: &[String]) -> Module {
     let output = default_output_topic(name);
     let trigger = trigger::read(&table);
+    let is_exclusive = trigger.is_each() && trigger.named().iter().any(|on| exclusive.contains(&on.value));
     let module = Module {
         name: name.to_owned(),
         origin: table.origin.clone(),
@@ -73,11 +74,14 @@ fn one(name: &str, table: Reader<'_>) -> Module {
         requires: each(&table, "requires", A_TOPIC, input),
         optional: each(&table, "optional", A_TOPIC, input),
         depends_on: each(&table, "depends_on", A_MODULE, dependency),
-        queue: queue::read(&table, name, &trigger),
+        queue: queue::read(&table, name, &trigger, is_exclusive),
         trigger,
         incomplete: incomplete(&table),
         failure: failure::read(&table),
-        concurrency: table.or("concurrency", 8, count),
+        concurrency: match is_exclusive {
+            true => table.or_by(Origin::Profile(EXCLUSIVE), "concurrency", 1, count),
+            false => table.or("concurrency", 8, count),
+        },
         output_topic: table.or("output_topic", output.as_str(), topic_name),
     };
     table.finish();

@@ -27,7 +27,7 @@ impl Profile {
     /// Those of the contract that this version does not know.
     pub(super) const LATER: &'static [&'static str] = &["control"];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Realtime => "realtime",
             Self::CatchUp => "catch_up",

@@ -6,6 +6,7 @@ use quorate_core::plan::{Pointer, Scope, TopicPlan, WindowPlan};
 use super::link::Names;
 use super::modules::Module;
 use super::problem::Origin;
+use super::profile::Profile;
 use super::raw::Node;
 use super::reader::{Misfit, Notes, Parsed, Reader};
 use super::scalar::{count, pointer, positive};
@@ -15,15 +16,19 @@ use super::trigger::Trigger;
 /// Readings that may wait for a run of their own unless the module says otherwise.
 const MAX_PENDING: usize = 10_000;
 
+/// The profile of topics of which one task is in hand at a time: what else waits, waits in Kafka.
+pub(super) const EXCLUSIVE: &str = Profile::ExclusiveTask.name();
+
 /// What only a module of a work queue has.
 pub(super) struct Queue {
     pub(super) max_pending: usize,
     pub(super) once: Option<OnceSettings>,
 }
 
-pub(super) fn read(module: &Reader<'_>, name: &str, trigger: &Trigger) -> Queue {
+pub(super) fn read(module: &Reader<'_>, name: &str, trigger: &Trigger, is_exclusive: bool) -> Queue {
     let each = trigger.is_each();
     let max_pending = match each {
+        true if is_exclusive => module.or_by(Origin::Profile(EXCLUSIVE), "max_pending", 1, count).value,
         true => module.or("max_pending", 10_000, count).value,
         false => module.optional("max_pending", count).map_or(MAX_PENDING, |max| max.value),
     };

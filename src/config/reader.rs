@@ -222,14 +222,25 @@ impl<'a> Reader<'a> {
         default: impl Into<Value>,
         parse: impl Fn(&Node) -> Parsed<T>,
     ) -> Placed<T> {
+        self.or_by(Origin::Default, key, default, parse)
+    }
+
+    /// A value with a default that comes from somewhere.
+    pub(super) fn or_by<T>(
+        &self,
+        origin: Origin,
+        key: &'static str,
+        default: impl Into<Value>,
+        parse: impl Fn(&Node) -> Parsed<T>,
+    ) -> Placed<T> {
         if let Some(placed) = self.optional(key, &parse) {
             return placed;
         }
-        let node = Node { value: default.into(), origin: Origin::Default, words: None };
+        let node = Node { value: default.into(), origin, words: None };
         self.notes.show(&self.path_of(key), &node.value, &node.origin);
         // Every default is a constant, or made of a name that was checked, and every reader of it is tested.
         let Ok(value) = parse(&node) else { unreachable!("the default of {} is understood", self.path_of(key)) };
-        Placed { value, origin: Origin::Default }
+        Placed { value, origin: node.origin }
     }
 
     /// A value that must be there; its absence is a problem at the table.

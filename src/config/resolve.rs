@@ -47,7 +47,8 @@ pub(super) fn resolve(notes: &Notes, tree: &Table, vault: &Vault<'_>, purpose: &
     let dead_letter = service::dead_letter(&root, &kafka.group);
     let state = state::read(&root);
     service::inactive(&root, vault);
-    let modules = modules::read(&root.table("modules"));
+    let exclusive = consumer::exclusive_topics(&kafka.keys, &root.table("topics"));
+    let modules = modules::read(&root.table("modules"), &exclusive);
     let dependencies = Dependencies::new(&modules, purpose.calls_modules);
     let declared = topics::read(&root.table("topics"), &dependencies);
     root.finish();

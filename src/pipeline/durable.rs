@@ -30,6 +30,41 @@ pub trait StateStore: Send + Sync + 'static {
     async fn raise(&self, ceilings: Vec<StoredCeiling>) -> Result<(), StoreError>;
 }
 
+/// Remembers beyond the end of the process which calls are under way, so that one that keeps ending it can be left alone.
+pub trait CallLog: Send + Sync + 'static {
+    /// A call of a module for a station begins; none when that is not noted. Never waits for a disk.
+    fn began(&self, module: &str, station: &str) -> Option<u64>;
+
+    /// It has ended, whatever came of it.
+    fn ended(&self, call: u64);
+}
+
+/// A call in the middle of which processes have ended, the last ones that made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deadly {
+    /// The module.
+    pub module: String,
+    /// The station.
+    pub station: String,
+    /// How many.
+    pub deaths: u32,
+}
+
+/// A call under way, until it is dropped.
+pub(super) struct UnderWay(Option<(Arc<dyn CallLog>, u64)>);
+
+impl UnderWay {
+    pub(super) fn begin(log: Option<&Arc<dyn CallLog>>, module: &str, station: &str) -> Self {
+        Self(log.and_then(|log| Some((Arc::clone(log), log.began(module, station)?))))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|(log, call)| log.ended(*call));
+    }
+}
+
 /// Why a store gave up. It stays so until it is opened again.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("state store: {0}")]

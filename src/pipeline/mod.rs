@@ -33,7 +33,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use quorate_core::decode::Decoder;
 use quorate_core::fairness::Rounds;
-use quorate_core::ident::{ModuleId, Station};
+use quorate_core::ident::{Millis, ModuleId, Station};
 use quorate_core::plan::Plan;
 use quorate_core::progress::Progress;
 use quorate_core::provenance::{shard_of, station_hash};
@@ -46,7 +46,7 @@ use checkpoint::{Checkpoint, Keeping, Settler};
 pub use counts::{Counts, Tally};
 use cuts::Dirt;
 use dead_letters::Outbox;
-use durable::{Standings, StateStore, StoreError, StoredLetter};
+use durable::{CallLog, Deadly, Standings, StateStore, StoreError, StoredLetter};
 use lane::{LaneSender, lane};
 pub use loading::LoadingTopic;
 use loading::Loads;
@@ -104,6 +104,8 @@ pub struct Kept {
     pub standings: Arc<Standings>,
     /// How many offsets a ceiling lies ahead.
     pub ahead: i64,
+    /// Where calls under way are noted, if anywhere.
+    pub calls: Option<Arc<dyn CallLog>>,
 }
 
 /// A pipeline that was built but does not run yet. Consumers get its lanes first.
@@ -194,6 +196,16 @@ impl Pipeline {
         }
     }
 
+    /// Leaves stations alone for a while for which modules were called when processes ended, again and again.
+    pub fn pause_deadly(&mut self, deadly: &[Deadly], now: Millis) {
+        let shards = self.owners.len();
+        for Deadly { module, station, deaths } in deadly {
+            let Some(module) = self.plan.module_id(module) else { continue };
+            let owner = shard_of(station_hash(station), shards);
+            self.owners[owner].pause_deadly(module, station, *deaths, now);
+        }
+    }
+
     /// Takes back dead letters that a store held: they are written first of all.
     pub fn restore_letters(&mut self, letters: Vec<StoredLetter>) {
         self.letters.extend(letters);
@@ -234,6 +246,7 @@ impl Pipeline {
             dead.clone(),
             Arc::clone(&clock),
             Arc::clone(&counts),
+            kept.as_ref().and_then(|kept| kept.calls.clone()),
         ));
         let (checkpoints, settler_inbox) = mpsc::channel::<Checkpoint>(checkpoint::QUEUE);
         let mut stages = Vec::new();
@@ -257,7 +270,7 @@ impl Pipeline {
             stages.push(Stage { name: format!("shard-{index}"), task: Box::pin(task.run()) });
         }
         let (broken, loaded) = (handle.broken, handle.loaded);
-        let keeping = kept.map(|Kept { store, standings, ahead }| {
+        let keeping = kept.map(|Kept { store, standings, ahead, .. }| {
             let keeping = Keeping {
                 plan: Arc::clone(&plan),
                 store: Arc::clone(&store),

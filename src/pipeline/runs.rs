@@ -16,6 +16,7 @@ use tracing::warn;
 
 use super::counts::Counts;
 use super::dead_letters::DeadLetterSender;
+use super::durable::{CallLog, UnderWay};
 use super::envelope;
 pub use super::gate::ModuleStanding;
 pub(super) use super::gate::Permit;
@@ -24,7 +25,7 @@ use super::given_up::GivenUp;
 use super::ports::{CallOutcome, Clock, Executor, Failure, PublishError, Publisher};
 use super::run_settings::{OnFailure, RunSettings};
 use super::told::Told;
-use crate::fault::kill_point;
+use crate::fault::{deadly_call, kill_point};
 
 /// Results that one run may have.
 pub const MAX_OUTPUTS: usize = 10_000;
@@ -41,6 +42,7 @@ pub(super) struct Runs {
     given_up: GivenUp,
     clock: Arc<dyn Clock>,
     counts: Arc<Counts>,
+    calls: Option<Arc<dyn CallLog>>,
 }
 
 /// The room one module has.
@@ -75,13 +77,14 @@ impl Runs {
         dead: DeadLetterSender,
         clock: Arc<dyn Clock>,
         counts: Arc<Counts>,
+        calls: Option<Arc<dyn CallLog>>,
     ) -> Self {
         let modules = settings.into_iter().zip(&plan.modules).map(|(settings, module)| {
             let gate = Gate::new(Arc::clone(&module.name), &settings, Arc::clone(&clock), Arc::clone(&counts));
             Room { settings, gate: Arc::new(gate) }
         });
         let given_up = GivenUp::new(dead, Arc::clone(&counts));
-        Self { modules: modules.collect(), plan, executor, publisher, given_up, clock, counts }
+        Self { modules: modules.collect(), plan, executor, publisher, given_up, clock, counts, calls }
     }
 
     /// Waits until a run of `module` may start; as long as its breaker is open or it is halted, too. None when the
@@ -152,8 +155,11 @@ impl Runs {
     }
 
     async fn call(&self, module: ModuleId, input: &Arc<ModuleInput>, call: Call) -> Result<Vec<Output>, Trouble> {
+        let under_way = UnderWay::begin(self.calls.as_ref(), &input.module, input.station.as_str());
         kill_point("before_module");
+        deadly_call(input.station.as_str());
         let outcome = self.executor.call(module, Arc::clone(input)).await;
+        drop(under_way);
         kill_point("after_module");
         call.ended(matches!(outcome, CallOutcome::Returned(_) | CallOutcome::Rejected(_)));
         self.counts.add_outcome(name(&outcome));

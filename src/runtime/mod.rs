@@ -6,6 +6,7 @@ mod limits;
 mod module_threads;
 mod signals;
 mod tasks;
+mod waiting_room;
 
 pub use blocking::blocking;
 pub use clock::WallClock;

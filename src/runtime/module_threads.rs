@@ -13,11 +13,11 @@ use futures::FutureExt;
 use futures::executor::block_on;
 use quorate_core::contract::{Module, ModuleError, ModuleInput, Output};
 use quorate_core::ident::ModuleId;
-use tokio::runtime::Runtime;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::timeout;
 use tracing::{error, warn};
 
+use super::waiting_room::{Waited, WaitingRoom};
 use crate::pipeline::ports::{CallOutcome, Executor};
 
 /// Threads of one module that may be past their deadline at the same time.
@@ -38,8 +38,6 @@ pub struct ModuleThreads {
     /// One permit per thread that takes calls.
     free: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Worker>>>,
-    /// Where modules that only wait share one thread.
-    waiting: Option<Runtime>,
 }
 
 /// One module, the threads it may hold at the same time, and those it has lost.
@@ -47,6 +45,8 @@ struct Entry {
     registered: RegisteredModule,
     share: Semaphore,
     lost: Arc<Lost>,
+    /// Where its calls wait, if that is all they do.
+    waiting: Option<WaitingRoom>,
 }
 
 /// Threads of one module that are past their deadline.
@@ -82,33 +82,25 @@ struct Call {
 }
 
 impl ModuleThreads {
-    /// `threads` threads for modules that compute, at least one for each, and one for those that only wait, if there
-    /// are any.
+    /// `threads` threads for modules that compute, at least one for each, and one for each that only waits.
     ///
     /// # Errors
     /// When the operating system refuses a thread.
     pub fn new(modules: Vec<RegisteredModule>, threads: usize) -> std::io::Result<Self> {
-        let waits = modules.iter().any(|registered| registered.module.waits());
-        let waiting = if waits {
-            let mut builder = tokio::runtime::Builder::new_multi_thread();
-            Some(builder.worker_threads(1).thread_name("module-waits").enable_all().build()?)
-        } else {
-            None
-        };
         let computing = modules.iter().filter(|registered| !registered.module.waits()).count().max(1);
         let threads = threads.max(computing);
         let share = threads - (computing - 1);
         let idle = (0..threads).map(|_| Worker::start()).collect::<Result<Vec<_>, _>>()?;
+        let modules = modules.into_iter().map(|registered| Entry::new(registered, share));
         Ok(Self {
-            modules: modules.into_iter().map(|registered| Entry::new(registered, share)).collect(),
+            modules: modules.collect::<Result<_, _>>()?,
             free: Arc::new(Semaphore::new(threads)),
             idle: Arc::new(Mutex::new(idle)),
-            waiting,
         })
     }
 
     async fn compute(&self, entry: &Entry, input: Arc<ModuleInput>) -> CallOutcome {
-        let Entry { registered, share, lost } = entry;
+        let Entry { registered, share, lost, .. } = entry;
         lost.wait_for_one_to_spare().await;
         let (Ok(_share), Ok(_thread)) = (share.acquire().await, self.free.acquire().await) else {
             return CallOutcome::Failed("module threads are closed".to_owned());
@@ -128,7 +120,7 @@ impl ModuleThreads {
             }
             Ok(Err(_)) => CallOutcome::Panicked("module thread ended".to_owned()),
             Err(_) => {
-                abandon(registered, lost, outcome);
+                abandon(registered, lost, async move { drop(outcome.await) });
                 CallOutcome::Stuck(registered.timeout)
             }
         }
@@ -140,16 +132,17 @@ impl ModuleThreads {
         idle.or_else(|| Worker::start().inspect_err(|e| error!(error = %e, "module thread not started")).ok())
     }
 
-    async fn wait(&self, registered: &RegisteredModule, runtime: &Runtime, input: Arc<ModuleInput>) -> CallOutcome {
+    async fn wait(&self, entry: &Entry, room: &WaitingRoom, input: Arc<ModuleInput>) -> CallOutcome {
+        let Entry { registered, lost, .. } = entry;
+        lost.wait_for_one_to_spare().await;
         let module = Arc::clone(&registered.module);
-        let calling = async move { guarded(&*module, &input).await };
-        let mut task = runtime.spawn(calling);
-        match timeout(registered.timeout, &mut task).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(e)) => CallOutcome::Panicked(e.to_string()),
-            Err(_) => {
-                task.abort();
-                CallOutcome::TimedOut(registered.timeout)
+        match room.drive(async move { guarded(&*module, &input).await }, registered.timeout).await {
+            Waited::Done(outcome) => outcome,
+            Waited::Panicked(words) => CallOutcome::Panicked(words),
+            Waited::TimedOut => CallOutcome::TimedOut(registered.timeout),
+            Waited::Blocks(task) => {
+                abandon(registered, lost, async move { drop(task.await) });
+                CallOutcome::Stuck(registered.timeout)
             }
         }
     }
@@ -159,25 +152,17 @@ impl ModuleThreads {
 impl Executor for ModuleThreads {
     async fn call(&self, module: ModuleId, input: Arc<ModuleInput>) -> CallOutcome {
         let entry = &self.modules[module.ix()];
-        match &self.waiting {
-            Some(runtime) if entry.registered.module.waits() => self.wait(&entry.registered, runtime, input).await,
-            _ => self.compute(entry, input).await,
+        match &entry.waiting {
+            Some(room) => self.wait(entry, room, input).await,
+            None => self.compute(entry, input).await,
         }
     }
 }
 
 impl Entry {
-    fn new(registered: RegisteredModule, share: usize) -> Self {
-        Self { registered, share: Semaphore::new(share), lost: Arc::default() }
-    }
-}
-
-impl Drop for ModuleThreads {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.waiting.take() {
-            // Never wait for a module: the process may be ending on a deadline.
-            runtime.shutdown_background();
-        }
+    fn new(registered: RegisteredModule, share: usize) -> std::io::Result<Self> {
+        let waiting = registered.module.waits().then(WaitingRoom::open).transpose()?;
+        Ok(Self { registered, share: Semaphore::new(share), lost: Arc::default(), waiting })
     }
 }
 
@@ -195,7 +180,7 @@ impl Worker {
 }
 
 /// Counts a thread past its deadline until its call ends after all.
-fn abandon(registered: &RegisteredModule, lost: &Arc<Lost>, outcome: oneshot::Receiver<CallOutcome>) {
+fn abandon(registered: &RegisteredModule, lost: &Arc<Lost>, over: impl Future<Output = ()> + Send + 'static) {
     let stuck = lost.count.fetch_add(1, Ordering::AcqRel) + 1;
     let module = registered.module.name();
     warn!(module, stuck, limit = MAX_ABANDONED, "module call past its deadline, thread abandoned");
@@ -205,7 +190,7 @@ fn abandon(registered: &RegisteredModule, lost: &Arc<Lost>, outcome: oneshot::Re
         reason = "a watcher that ends with the call it watches, at most four a module"
     )]
     tokio::spawn(async move {
-        drop(outcome.await);
+        over.await;
         lost.count.fetch_sub(1, Ordering::AcqRel);
         lost.returned.notify_waiters();
     });
@@ -356,6 +341,30 @@ mod tests {
         tokio::task::block_in_place(|| gate.wait());
         for call in blocked {
             assert!(matches!(call.await, Ok(CallOutcome::Returned(_))));
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_module_that_blocks_although_it_only_waits_costs_its_own_calls_and_is_served_again() {
+        let gate = Arc::new(Barrier::new(2));
+        let module = |gate: &Arc<Barrier>| Arc::new(Obedient { waits: true, gate: Arc::clone(gate) });
+        let modules = [module(&gate), module(&gate)];
+        let modules = modules.map(|module| RegisteredModule { module, timeout: Duration::from_millis(500) });
+        let threads = Arc::new(ModuleThreads::new(modules.to_vec(), 2).expect("threads"));
+        let call = |module: u16, what: &'static str| {
+            let threads = Arc::clone(&threads);
+            tokio::spawn(async move { threads.call(ModuleId(module), input(what)).await })
+        };
+        let hanging = call(0, "hang");
+        let blocked = call(0, "block");
+        assert!(matches!(call(1, "fine").await, Ok(CallOutcome::Returned(_))), "another module does not notice");
+        assert!(matches!(hanging.await, Ok(CallOutcome::TimedOut(_))), "it may be tried again");
+        assert!(matches!(blocked.await, Ok(CallOutcome::Stuck(_))));
+        assert!(matches!(call(0, "fine").await, Ok(CallOutcome::Returned(_))), "on another thread");
+        assert_eq!(threads.modules[0].lost.count.load(Ordering::Acquire), 1);
+        tokio::task::block_in_place(|| gate.wait());
+        while threads.modules[0].lost.count.load(Ordering::Acquire) > 0 {
+            tokio::task::yield_now().await;
         }
     }
 

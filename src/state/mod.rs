@@ -5,6 +5,7 @@
 //! the core's plain data; not what windows mean, nor Kafka.
 
 mod batch;
+mod calls;
 mod ceilings;
 mod device;
 mod directory;
@@ -25,6 +26,7 @@ use thiserror::Error;
 
 use crate::pipeline::durable::{StoredCeiling, StoredLetter, StoredPosition};
 
+pub use calls::Calls;
 pub use local::LocalStore;
 pub use memory::MemoryStore;
 pub use verify::{Kind, Verified, verify};

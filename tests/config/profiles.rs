@@ -121,12 +121,12 @@ fn row_1_28_what_keeps_exclusive_tasks_from_being_exclusive_is_advised_against()
     let each = "trigger = { each = true, on = ['A'] }\n";
     let coalesces = ("module `probe` may pass over tasks of A", "`trigger = { each = true, on = [\"A\"] }`");
     let several = ("module `probe` may have 8 tasks of A in hand", "`concurrency = 1`");
-    let one = "concurrency = 1\n";
+    let (one, eight) = ("concurrency = 1\n", "concurrency = 8\n");
     for (module, expected) in [
         (String::new(), vec![coalesces, several]),
-        (each.to_owned(), vec![several]),
+        (each.to_owned(), vec![]),
         (one.to_owned(), vec![coalesces]),
-        (format!("{each}{one}"), vec![]),
+        (format!("{each}{eight}"), vec![several]),
     ] {
         let mut found = said("exclusive_task", &module);
         found.sort_by_key(|(message, _)| message.contains("in hand"));
@@ -136,6 +136,23 @@ fn row_1_28_what_keeps_exclusive_tasks_from_being_exclusive_is_advised_against()
         }
     }
     assert_eq!(said("task", ""), []);
+}
+
+#[test]
+fn row_1_01_and_1_28_of_exclusive_tasks_one_is_in_hand_and_none_waits_outside_kafka_unless_a_module_says_otherwise() {
+    let hands = |keys: &str, module: &str| {
+        let text = with_topics(Some(true), keys, &["A"])
+            .replace("[topics.A]\n", "[topics.A]\nauto_offset_reset = 'earliest'\n");
+        let loaded = good(&format!("{text}trigger = {{ each = true, on = ['A'] }}\n{module}"));
+        let module = &loaded.settings.modules[0];
+        let origin =
+            loaded.shown.values().find(|value| value.key == "modules.probe.concurrency").map(|value| value.origin);
+        (module.concurrency, module.max_pending, origin.unwrap_or_default())
+    };
+    assert_eq!(hands("profile = 'exclusive_task'", ""), (1, 1, "profile exclusive_task".to_owned()));
+    assert_eq!(hands("profile = 'task'", ""), (8, 10_000, "default".to_owned()));
+    let (concurrency, max_pending, _) = hands("profile = 'exclusive_task'", "concurrency = 2\nmax_pending = 5\n");
+    assert_eq!((concurrency, max_pending), (2, 5));
 }
 
 #[test]

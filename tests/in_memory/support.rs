@@ -107,7 +107,7 @@ impl World {
             let standings = Arc::new(Standings::default());
             standings.flushed(store.positions());
             standings.raised(store.ceilings());
-            pipeline.keep(Kept { store: Arc::new(store.clone()), standings, ahead: 1_000_000 });
+            pipeline.keep(Kept { store: Arc::new(store.clone()), standings, ahead: 1_000_000, calls: None });
         }
         let publisher = Arc::new(MemoryPublisher::default());
         let consumers = Arc::new(MemoryConsumers::default());

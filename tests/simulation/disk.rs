@@ -254,7 +254,7 @@ pub fn begin(scene: &Shared, pipeline: &mut Pipeline) {
     disk.store.load(&mut |changes| pipeline.restore(&changes));
     pipeline.restore_letters(disk.store.letters());
     let store = Arc::new(Driver { scene: scene.clone(), store: disk.store.clone() });
-    pipeline.keep(Kept { store, standings: Arc::clone(&disk.standings), ahead: disk.ahead });
+    pipeline.keep(Kept { store, standings: Arc::clone(&disk.standings), ahead: disk.ahead, calls: None });
 }
 
 /// The way of one life to the disk.

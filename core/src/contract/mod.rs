@@ -37,7 +37,7 @@ pub use value::Value;
 ///   further call with the newest values.
 /// * **How often at once:** one call per station at a time, in order; up to `concurrency` stations in parallel.
 /// * **On which thread:** one of the module threads, never one that polls Kafka. Blocking and computing are fine.
-///   A module that only waits (for HTTP, say) returns `true` from [`Module::waits`] and shares one thread with others.
+///   A module that only waits (for HTTP, say) returns `true` from [`Module::waits`]: its calls share one thread.
 /// * **How long:** until `timeout`. A call that takes longer counts as failed; its thread is abandoned and replaced.
 /// * **How much:** 10,000 results of 64 MiB together at the most; more count as a rejected input. What a call allocates
 ///   meanwhile is not bounded: modules share the service's memory.

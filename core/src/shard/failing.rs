@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Shard;
 use crate::ident::{Millis, ModuleId, Station, TopicId};
 use crate::plan::Source;
+use crate::provenance::station_hash;
 
 /// A station for which a module kept failing: it pauses, or has done so and works again.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -44,8 +45,23 @@ impl Shard {
     pub(super) fn note_failure(&mut self, station: u32, module: ModuleId, now: Millis) {
         let run = &mut self.stations[station as usize].runs[module.ix()];
         run.failures = run.failures.saturating_add(1);
+        let failures = run.failures;
+        self.pause(station, module, failures, now);
+    }
+
+    /// So many processes ended one after another while `module` was called for the station: as if it had failed as often.
+    pub fn pause_deadly(&mut self, module: ModuleId, station: &str, deaths: u32, now: Millis) {
+        let find = |&at: &u32| self.stations[at as usize].id.as_str() == station;
+        if let Some(&at) = self.by_id.find(station_hash(station), find) {
+            self.pause(at, module, deaths, now);
+        }
+    }
+
+    /// Lets a station pause if it has failed often enough.
+    fn pause(&mut self, station: u32, module: ModuleId, failures: u32, now: Millis) {
+        let run = &mut self.stations[station as usize].runs[module.ix()];
         if let Some(quarantine) = &self.plan.module(module).quarantine
-            && let Some(over) = run.failures.checked_sub(quarantine.after)
+            && let Some(over) = failures.checked_sub(quarantine.after)
         {
             if run.paused_until.is_none() {
                 self.modules[module.ix()].quarantined += 1;
