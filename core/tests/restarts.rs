@@ -1,0 +1,98 @@
+//! What a further process owes, whatever its predecessor had just done, and however much differs between the two: which
+//! topics are read first, how many shards there are, what of the plan is new.
+
+mod support;
+
+use quorate_core::RunResult;
+use quorate_core::contract::Output;
+use quorate_core::ident::Millis;
+use quorate_core::plan::Plan;
+use quorate_core::shard::{Changes, End, Invocation};
+use serde_json::json;
+use support::live::{Live, Sent, sent};
+use support::{MINUTE, Module, SECOND, T0, module, plan, topic};
+
+/// What a store was given, in order.
+#[derive(Clone, Default)]
+struct Store(Vec<Changes>);
+
+impl Store {
+    fn flush(&mut self, live: &mut Live, now: i64) {
+        let mut changes = live.shard.take_changes();
+        live.shard.flushed(Millis(now));
+        let gone: Vec<u64> =
+            changes.pending.extract_if(.., |pending| pending.state.is_none()).map(|gone| gone.number).collect();
+        self.0.iter_mut().for_each(|before| before.pending.retain(|pending| !gone.contains(&pending.number)));
+        self.0.push(changes);
+    }
+
+    /// The next process, which has read nothing yet.
+    fn next(&self, plan: Plan) -> Live {
+        let mut live = Live::durable(plan);
+        self.0.iter().for_each(|changes| live.shard.restore(changes));
+        live
+    }
+}
+
+fn reading(offset: i64) -> Sent {
+    sent(offset, T0 + offset * SECOND, json!({"stationId": "S", "n": offset}))
+}
+
+/// Ends a run with a result that no other run has.
+fn ends(live: &mut Live, run: &Invocation, now: i64) {
+    let output = Output::json(&json!({ "of": run.input.input_hash.to_string() })).expect("JSON");
+    live.shard.finish(run.run, End::Done(RunResult::of(&run.input, &[output])), Millis(now));
+}
+
+/// Runs everything that is due, each with a result, and says which modules that were.
+fn run_all(live: &mut Live, store: &mut Store, now: i64) -> Vec<String> {
+    let mut names = Vec::new();
+    loop {
+        store.flush(live, now);
+        let runs = live.start(now);
+        if runs.is_empty() {
+            return names;
+        }
+        for run in runs {
+            names.push(run.input.module.to_string());
+            ends(live, &run, now);
+        }
+    }
+}
+
+/// A module called `up` that is called in one way or another, and one called `down` that depends on it.
+fn fed(up: Module) -> Plan {
+    let topics = vec![topic("A"), topic("B"), topic("BUCKET").bucket(SECOND, None)];
+    plan(topics, vec![up, module("down").requires(&["B", "up"])])
+}
+
+#[test]
+fn a_dependent_is_due_when_what_was_owed_above_it_ends_before_it_is_loaded() {
+    let up = || module("up");
+    for (how, up) in [
+        ("by a change", up().requires(&["A"])),
+        ("by time", up().requires(&["A"]).every(MINUTE)),
+        ("by a bucket", up().requires(&["BUCKET"])),
+    ] {
+        let (mut store, mut live) = (Store::default(), Live::durable(fed(up.clone())));
+        live.all_loaded(T0);
+        for name in ["A", "B", "BUCKET"] {
+            live.apply(name, T0, &[reading(0), reading(2)]);
+        }
+        run_all(&mut live, &mut store, T0 + MINUTE);
+        // Due when the process is killed.
+        live.apply("A", T0 + MINUTE, &[reading(5)]).apply("BUCKET", T0 + MINUTE, &[reading(5)]);
+        live.shard.handle_timeout(Millis(T0 + 2 * MINUTE));
+        store.flush(&mut live, T0 + MINUTE);
+        let mut again = store.next(fed(up.clone()));
+        again.loaded("A", T0 + 2 * MINUTE).loaded("BUCKET", T0 + 2 * MINUTE);
+        assert_eq!(run_all(&mut again, &mut store, T0 + 3 * MINUTE), ["up"], "{how}");
+        // Either it lives on, or it is killed again before the dependent is loaded.
+        again.loaded("B", T0 + 3 * MINUTE);
+        let mut once_more = store.next(fed(up));
+        assert!(run_all(&mut again, &mut Store::default(), T0 + 3 * MINUTE).contains(&"down".to_owned()), "{how}");
+        once_more.all_loaded(T0 + 3 * MINUTE);
+        let due = run_all(&mut once_more, &mut Store::default(), T0 + 3 * MINUTE);
+        assert!(due.contains(&"down".to_owned()), "{how}: {due:?}");
+    }
+}
