@@ -5,6 +5,7 @@ mod support;
 
 use quorate_core::RunResult;
 use quorate_core::contract::Output;
+use quorate_core::decode::Reason;
 use quorate_core::ident::Millis;
 use quorate_core::plan::Plan;
 use quorate_core::shard::{Changes, End, Invocation};
@@ -95,4 +96,23 @@ fn a_dependent_is_due_when_what_was_owed_above_it_ends_before_it_is_loaded() {
         let due = run_all(&mut once_more, &mut Store::default(), T0 + 3 * MINUTE);
         assert!(due.contains(&"down".to_owned()), "{how}: {due:?}");
     }
+}
+
+#[test]
+fn stations_that_were_kept_are_there_though_fewer_are_allowed_and_newcomers_are_refused() {
+    let of = |max| {
+        let mut plan = plan(vec![topic("A")], vec![module("m").requires(&["A"])]);
+        plan.stations.max = max;
+        plan
+    };
+    let named = |offset: i64| sent(offset, T0, json!({ "stationId": format!("S{offset}") }));
+    let mut live = Live::durable(of(6));
+    live.all_loaded(T0).apply("A", T0, &(0..6).map(named).collect::<Vec<_>>());
+    let mut store = Store::default();
+    store.flush(&mut live, T0);
+    let mut again = store.next(of(2));
+    assert_eq!(again.shard.stations(), 6);
+    assert_eq!(again.all_loaded(T0).run(T0).len(), 6, "what was due still is");
+    again.apply("A", T0, &[named(6)]);
+    assert_eq!(again.shard.poll_dead().map(|dead| dead.reason), Some(Reason::TooManyStations));
 }

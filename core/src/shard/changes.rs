@@ -290,7 +290,7 @@ impl Shard {
     fn restore_run(&mut self, change: &RunChange) {
         let (Some(module), Some(state)) = (self.plan.module_id(&change.module), change.state) else { return };
         let id = change.station.as_str();
-        let Some(station) = self.find_or_readmit(id, station_hash(id)) else { return };
+        let station = self.find_or_restore(id, station_hash(id));
         let run = &mut self.stations[station as usize].runs[module.ix()];
         let RunState { due, last_at, ended, failures } = state;
         (run.changed, run.due_before) = (due, due);
@@ -304,7 +304,7 @@ impl Shard {
         let Some(topic) = self.plan.topic_id(&kept.topic) else { return };
         let Some(what) = Handed::restored(&self.topics[topic.ix()].windows, &kept.content) else { return };
         let id = change.station.as_str();
-        let Some(station) = self.find_or_readmit(id, station_hash(id)) else { return };
+        let station = self.find_or_restore(id, station_hash(id));
         let key = self.once_key(&change.station, module, &what);
         let run = &mut self.stations[station as usize].runs[module.ix()];
         run.pending.insert(Pending { number: change.number, topic, what, owed: None, ready: true, key });
@@ -327,7 +327,7 @@ impl Shard {
                 None
             }
             (Place::Station(id), None) => {
-                let Some(station) = self.find_or_readmit(id.as_str(), station_hash(id.as_str())) else { return };
+                let station = self.find_or_restore(id.as_str(), station_hash(id.as_str()));
                 let of = &self.topics[topic.ix()];
                 self.stations[station as usize].windows[topic.ix()].restore(&of.windows, slot.part, state);
                 Some(station)
@@ -340,9 +340,8 @@ impl Shard {
     fn restore_result(&mut self, place: &Place, name: &str, state: &WindowState) {
         let (Place::Station(id), WindowState::Results(state)) = (place, state) else { return };
         let Some(module) = self.plan.module_id(name) else { return };
-        if let Some(station) = self.find_or_readmit(id.as_str(), station_hash(id.as_str())) {
-            self.stations[station as usize].results[module.ix()].restore(state);
-        }
+        let station = self.find_or_restore(id.as_str(), station_hash(id.as_str()));
+        self.stations[station as usize].results[module.ix()].restore(state);
     }
 
     pub(super) fn of(&self, source: Source) -> Of {
