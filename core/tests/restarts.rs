@@ -6,9 +6,9 @@ mod support;
 use quorate_core::RunResult;
 use quorate_core::contract::Output;
 use quorate_core::decode::Reason;
-use quorate_core::ident::Millis;
+use quorate_core::ident::{Millis, Offset};
 use quorate_core::plan::Plan;
-use quorate_core::shard::{Changes, End, Invocation};
+use quorate_core::shard::{Changes, EarlyRecord, End, Invocation};
 use serde_json::json;
 use support::live::{Live, Sent, sent};
 use support::{MINUTE, Module, SECOND, T0, module, plan, topic};
@@ -115,4 +115,21 @@ fn stations_that_were_kept_are_there_though_fewer_are_allowed_and_newcomers_are_
     assert_eq!(again.all_loaded(T0).run(T0).len(), 6, "what was due still is");
     again.apply("A", T0, &[named(6)]);
     assert_eq!(again.shard.poll_dead().map(|dead| dead.reason), Some(Reason::TooManyStations));
+}
+
+#[test]
+fn every_shard_tells_which_global_records_its_stations_are_still_to_see() {
+    let of = || plan(vec![topic("A"), topic("G").global()], vec![module("m").requires(&["A", "G"])]);
+    let mut shards = [Live::durable(of()), Live::durable(of())];
+    shards[1].shard.leave_global_letters();
+    let mut told = |act: &dyn Fn(&mut Live) -> &mut Live| {
+        shards.each_mut().map(|live| {
+            act(live);
+            live.shard.take_changes().early
+        })
+    };
+    let early = EarlyRecord { topic: "G".into(), partition: 0, offset: Offset(3) };
+    let first = told(&|live| live.apply("G", T0, &[sent(3, T0, json!({}))]));
+    assert_eq!(first, [Some(vec![early.clone()]), Some(vec![early])]);
+    assert_eq!(told(&|live| live.all_loaded(T0)), [Some(vec![]), Some(vec![])]);
 }

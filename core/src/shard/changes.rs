@@ -248,7 +248,8 @@ impl Shard {
     }
 
     fn take_early(&mut self) -> Option<Vec<EarlyRecord>> {
-        if !std::mem::take(&mut self.changed.early) || !self.tells_of_global {
+        // Every shard has stations of its own that are still to see them, so each one tells.
+        if !std::mem::take(&mut self.changed.early) {
             return None;
         }
         let early = self.topics.iter().filter_map(|topic| topic.early);
