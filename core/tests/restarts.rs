@@ -3,15 +3,15 @@
 
 mod support;
 
-use quorate_core::RunResult;
 use quorate_core::contract::Output;
 use quorate_core::decode::Reason;
 use quorate_core::ident::{Millis, Offset};
 use quorate_core::plan::Plan;
-use quorate_core::shard::{Changes, EarlyRecord, End, Invocation};
+use quorate_core::shard::{Changes, EarlyRecord, End, Invocation, Mode, PendingState};
+use quorate_core::{PendingContent, RunResult};
 use serde_json::json;
 use support::live::{Live, Sent, sent};
-use support::{MINUTE, Module, SECOND, T0, module, plan, topic};
+use support::{MINUTE, Module, SECOND, T0, Topic, module, plan, topic};
 
 /// What a store was given, in order.
 #[derive(Clone, Default)]
@@ -132,4 +132,49 @@ fn every_shard_tells_which_global_records_its_stations_are_still_to_see() {
     let first = told(&|live| live.apply("G", T0, &[sent(3, T0, json!({}))]));
     assert_eq!(first, [Some(vec![early.clone()]), Some(vec![early])]);
     assert_eq!(told(&|live| live.all_loaded(T0)), [Some(vec![]), Some(vec![])]);
+}
+
+#[test]
+fn a_bucket_that_waits_stays_as_long_as_it_was_whatever_becomes_of_its_topic() {
+    let of = |every_ms| {
+        let m = module("m").requires(&["ORDER", "A"]).on(&["ORDER"]);
+        plan(vec![topic("ORDER").bucket(every_ms, None), topic("A")], vec![m])
+    };
+    let (mut store, mut live) = (Store::default(), Live::durable(of(SECOND)));
+    live.all_loaded(T0).apply("ORDER", T0, &[reading(1), reading(2)]);
+    store.flush(&mut live, T0);
+    // Windows of another shape are not given back; what is owed is.
+    store.0.iter_mut().for_each(|changes| changes.slots.clear());
+    let handed = |store: &Store| {
+        let mut again = store.next(of(10 * SECOND));
+        again.apply_as(Mode::Load, "ORDER", T0, &[reading(1), reading(2), reading(15)]);
+        again.all_loaded(T0).apply("A", T0, &[reading(0)]);
+        let input = again.run(T0).remove(0);
+        let bucket = input.inputs[0].value.bucket().expect("a bucket").clone();
+        (input.bucket.map(|from| from.0), bucket.from.0, bucket.to.0)
+    };
+    let one = T0 + SECOND;
+    assert_eq!(handed(&store), (Some(one), one, one + SECOND));
+    // Where it was not noted how long it was.
+    for pending in store.0.iter_mut().flat_map(|changes| &mut changes.pending) {
+        let Some(PendingState { content: PendingContent::Bucket(bucket), .. }) = &mut pending.state else { panic!() };
+        assert_eq!(bucket.every_ms.take(), Some(SECOND));
+    }
+    assert_eq!(handed(&store).0, Some(one * 10));
+}
+
+#[test]
+fn what_waits_is_of_a_plan_that_has_its_module_and_keeps_the_same_of_its_topic() {
+    let of = |order: Topic, name: &str| plan(vec![order], vec![module(name).requires(&["ORDER"])]);
+    let (mut store, mut live) = (Store::default(), Live::durable(of(topic("ORDER").bucket(SECOND, None), "m")));
+    live.all_loaded(T0).apply("ORDER", T0, &[reading(1), reading(2)]);
+    store.flush(&mut live, T0);
+    let waits = &store.0[0].pending[0];
+    for (order, name, fits) in [
+        (topic("ORDER").bucket(MINUTE, None), "m", true),
+        (topic("ORDER"), "m", false),
+        (topic("ORDER").bucket(SECOND, None), "other", false),
+    ] {
+        assert_eq!(waits.is_of(&of(order, name)), fits);
+    }
 }

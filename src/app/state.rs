@@ -1,11 +1,13 @@
 //! The state a service begins with: opens the store, compares what it holds with what the configuration asks for, and
 //! gives it to the pipeline.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use quorate_core::ident::Millis;
 use quorate_core::plan::Plan;
+use quorate_core::shard::PendingChange;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -58,14 +60,16 @@ pub(super) fn begin(
         remedy: "see to the disk".to_owned(),
     };
     store.adopt(&unread, &dropped).map_err(unusable)?;
-    let mut places = 0;
+    let (mut places, mut left) = (0, Left::default());
     store
         .load(&mut |changes| {
             places += changes.slots.len() + changes.pending.len();
+            changes.pending.iter().for_each(|waits| left.look(plan, waits));
             kill_point("restoring");
             pipeline.restore(&changes);
         })
         .map_err(unusable)?;
+    left.log();
     info!(dir = %dir.display(), is_fresh, places, positions = positions.len(), letters = letters.len(), "state opened");
     pipeline.restore_letters(letters);
     let standings = Arc::new(Standings::default());
@@ -76,6 +80,30 @@ pub(super) fn begin(
     let is_unread = reload.contains(&true);
     let unread = is_unread.then(|| Unread { store, shapes, unread: reload.clone() });
     Ok(Begun { standings, reload, unread })
+}
+
+/// What waits to be handed over and is not given to shards, because the configuration has no place for it: how many, by
+/// module and topic.
+#[derive(Debug, Default)]
+struct Left(BTreeMap<(Arc<str>, Arc<str>), usize>);
+
+impl Left {
+    fn look(&mut self, plan: &Plan, waits: &PendingChange) {
+        if let Some(state) = waits.state.as_ref().filter(|_| !waits.is_of(plan)) {
+            *self.0.entry((Arc::clone(&waits.module), Arc::clone(&state.topic))).or_default() += 1;
+        }
+    }
+
+    fn log(self) {
+        for ((module, topic), waiting) in self.0 {
+            warn!(
+                module = &*module,
+                topic = &*topic,
+                waiting,
+                "the module is not enabled, or its topic is kept in another way: what waits is kept, not handed over"
+            );
+        }
+    }
 }
 
 /// Topics that are to be read again before the store may say what their windows hold.

@@ -8,7 +8,7 @@ use super::run::Pending;
 use super::station::StationState;
 use crate::contract::InputHash;
 use crate::ident::{Millis, ModuleId, Offset, Partition, Station, TopicId};
-use crate::plan::{Source, Trigger};
+use crate::plan::{Plan, Source, Trigger, WindowPlan};
 use crate::provenance::{Origin, station_hash};
 use crate::window::{Handed, PendingContent, WindowState};
 
@@ -72,6 +72,18 @@ pub struct PendingState {
     pub topic: Arc<str>,
     /// The bucket or reading.
     pub content: PendingContent,
+}
+
+impl PendingChange {
+    /// Whether shards of `plan` take it back: they have its module and its topic, and keep the same of that topic. What
+    /// they do not take stays where it is kept, for a plan that does.
+    #[must_use]
+    pub fn is_of(&self, plan: &Plan) -> bool {
+        let Some(PendingState { topic, content }) = &self.state else { return false };
+        let buckets = |topic| matches!(plan.topic(topic).window, WindowPlan::Bucket(_));
+        let fits = |topic| buckets(topic) == matches!(content, PendingContent::Bucket(_));
+        plan.module_id(&self.module).is_some() && plan.topic_id(topic).is_some_and(fits)
+    }
 }
 
 /// A module is done with what a key names.

@@ -26,8 +26,8 @@ pub(crate) use results::Results;
 pub use results::RunResult;
 use rows::Rows;
 pub use state::{
-    BucketState, EntryState, GridCellState, GridReadingState, OpenBucketState, PendingContent, ResultState,
-    RowsColumnState, RowsContentState, RowsState, WindowState,
+    BucketState, ClosedBucketState, EntryState, GridCellState, GridReadingState, OpenBucketState, PendingContent,
+    ResultState, RowsColumnState, RowsContentState, RowsState, WindowState,
 };
 use text::Projection;
 
