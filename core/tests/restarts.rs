@@ -178,3 +178,26 @@ fn what_waits_is_of_a_plan_that_has_its_module_and_keeps_the_same_of_its_topic()
         assert_eq!(waits.is_of(&of(order, name)), fits);
     }
 }
+
+#[test]
+fn a_bucket_that_was_open_when_its_windows_were_lost_is_handed_over_and_none_of_another_topic() {
+    let buckets = |name| topic(name).bucket(SECOND, None);
+    let m = module("m").requires(&["LOST"]).optional(&["KEPT"]);
+    let mut live = Live::durable(plan(vec![buckets("LOST"), buckets("KEPT")], vec![m]));
+    live.shard.restore(&Changes::lost("LOST".into()));
+    for name in ["LOST", "KEPT"] {
+        live.apply_as(Mode::Load, name, T0, &[reading(0), reading(2)]);
+    }
+    live.all_loaded(T0);
+    for name in ["LOST", "KEPT"] {
+        live.apply(name, T0, &[reading(5)]);
+    }
+    let waits = live.shard.take_changes().pending.into_iter().map(|pending| pending.state.expect("came"));
+    let waits: Vec<_> = waits
+        .map(|state| match state.content {
+            PendingContent::Bucket(bucket) => (state.topic.to_string(), bucket.number * SECOND - T0),
+            PendingContent::Reading(_) => panic!("a bucket"),
+        })
+        .collect();
+    assert_eq!(waits, [("LOST".to_owned(), 2 * SECOND)]);
+}

@@ -185,6 +185,16 @@ impl Changed {
     }
 }
 
+impl Changes {
+    /// Says of a topic that whatever an earlier life kept of its windows is gone: to be given to [`Shard::restore`] where
+    /// they are about to be loaded in its place.
+    #[must_use]
+    pub fn lost(topic: Arc<str>) -> Self {
+        let slot = SlotChange { place: Place::Global, of: Of::Topic(topic), part: 0, state: None };
+        Self { slots: vec![slot], ..Self::default() }
+    }
+}
+
 impl Shard {
     /// Everything that changed since the last call: windows, of long ones the parts that did, and what is owed. Where
     /// state is kept durably each call is confirmed, in order, by [`Shard::flushed`].
@@ -288,10 +298,11 @@ impl Shard {
             self.forget_again(gone.station.as_str());
         }
         for slot in &changes.slots {
-            let Some(state) = &slot.state else { continue };
-            match &slot.of {
-                Of::Topic(name) => self.restore_window(slot, name, state),
-                Of::Module(name) => self.restore_result(&slot.place, name, state),
+            match (&slot.of, &slot.state) {
+                (Of::Topic(name), Some(state)) => self.restore_window(slot, name, state),
+                (Of::Module(name), Some(state)) => self.restore_result(&slot.place, name, state),
+                (Of::Topic(name), None) if slot.place == Place::Global => self.windows_were_lost(name),
+                (_, None) => {}
             }
         }
         changes.runs.iter().for_each(|change| self.restore_run(change));
