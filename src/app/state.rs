@@ -20,9 +20,6 @@ use crate::state::{Identity, LocalStore, OpenError, Opened, TopicShape};
 /// How many offsets a ceiling lies ahead: far enough never to be felt, near enough to be read again in a second or two.
 const AHEAD: i64 = 500_000;
 
-/// The reach of windows that are to be read again: less than any.
-const NOT_READ: i64 = i64::MIN;
-
 /// What consumers are told of the state.
 #[derive(Debug, Default)]
 pub(super) struct Begun {
@@ -51,7 +48,7 @@ pub(super) fn begin(
     let shapes: Vec<TopicShape> = plan.topics.iter().map(shape_of).collect();
     // Until everything was read again the store says that it was not.
     let read_again = |(shape, again): (&TopicShape, &bool)| match again {
-        true => TopicShape { reach: NOT_READ, ..shape.clone() },
+        true => TopicShape { unread: true, ..shape.clone() },
         false => shape.clone(),
     };
     let unread: Vec<TopicShape> = shapes.iter().zip(&reload).map(read_again).collect();
@@ -145,7 +142,8 @@ impl Unread {
 }
 
 fn shape_of(topic: &quorate_core::plan::TopicPlan) -> TopicShape {
-    TopicShape { name: Arc::clone(&topic.name), shape: topic.shape(), reach: topic.reach() }
+    let (name, shape, reach) = (Arc::clone(&topic.name), topic.shape(), topic.reach());
+    TopicShape { name, shape, reach, unread: false }
 }
 
 /// Which topics are to be read again, and of which the windows mean something else than they did.
@@ -159,7 +157,7 @@ fn compare<'a>(plan: &'a Plan, stored: &[TopicShape]) -> (Vec<bool>, Vec<&'a str
             dropped.push(name);
             return true;
         }
-        let wider = before.reach < topic.reach();
+        let wider = before.unread || topic.reaches_beyond(&before.reach);
         if wider {
             info!(topic = name, "windows reach further back than they did, read again");
         }
