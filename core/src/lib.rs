@@ -17,6 +17,6 @@ pub mod shard;
 mod window;
 
 pub use window::{
-    BucketState, EntryState, GridCellState, GridReadingState, OpenBucketState, PendingContent, ResultState,
-    RowsColumnState, RowsContentState, RowsState, RunResult, WindowState,
+    BucketState, ClosedBucketState, EntryState, GridCellState, GridReadingState, OpenBucketState, PendingContent,
+    ResultState, RowsColumnState, RowsContentState, RowsState, RunResult, WindowState,
 };

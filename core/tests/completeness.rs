@@ -54,6 +54,24 @@ fn skip_drops_what_is_due_while_the_station_is_incomplete_and_counts_it() {
 }
 
 #[test]
+fn skip_counts_each_bucket_and_each_reading_that_it_drops() {
+    for (orders, probe) in [
+        (topic("ORDER").bucket(SECOND, None), module("probe").requires(&["PARAM", "ORDER"]).on(&["ORDER"])),
+        (topic("ORDER"), module("probe").requires(&["PARAM", "ORDER"]).each(&["ORDER"])),
+    ] {
+        let mut live = Live::durable(plan(vec![topic("PARAM"), orders], vec![probe.incomplete(Then::Skip, None)]));
+        live.all_loaded(T0);
+        for second in 0..4 {
+            live.apply("ORDER", T0, &[sent(second, T0 + second * SECOND, reading("S"))]);
+        }
+        let waiting = live.shard.take_changes().pending.len();
+        assert!(waiting >= 3);
+        live.shard.flushed(Millis(T0));
+        assert_eq!(live.shard.skipped_runs(PROBE), waiting as u64);
+    }
+}
+
+#[test]
 fn partial_calls_the_module_once_the_station_has_been_incomplete_for_long_enough() {
     let probe = module("probe").requires(&["PARAM", "STORAGE"]).incomplete(Then::Partial, Some(10 * MINUTE));
     let mut scenario = Scenario::new(fleet(probe));

@@ -98,6 +98,37 @@ fn a_key_is_forgotten_after_its_time_or_when_there_are_too_many_the_oldest_first
 }
 
 #[test]
+fn keys_of_a_time_that_was_set_back_leave_before_those_that_came_since() {
+    let mut live = Live::durable(tasks(HOUR, 2));
+    live.all_loaded(T0);
+    let mut offset = 0;
+    let mut work = |live: &mut Live, now: i64, id: &str| {
+        send(live, now, offset, &[task(id)]);
+        offset += 1;
+        let arrived = live.shard.take_changes();
+        live.shard.flushed(Millis(now));
+        let worked = worked(live, now).len();
+        let ended = live.shard.take_changes();
+        live.shard.flushed(Millis(now));
+        (worked, [arrived, ended])
+    };
+    let late = T0 + HOUR;
+    let kept: Vec<Changes> = ["a", "b"].iter().flat_map(|id| work(&mut live, late, id).1).collect();
+    live.shard.clock_set_back(HOUR, Millis(T0));
+    let mut again = Live::durable(tasks(HOUR, 2));
+    kept.iter().for_each(|changes| again.shard.restore(changes));
+    again.all_loaded(T0);
+    for (how, live) in [("the clock was set back", &mut live), ("another process began since", &mut again)] {
+        for (later, id) in (1..).zip(["c", "d"]) {
+            assert_eq!(work(live, T0 + later * SECOND, id).0, 1, "{how}: {id} is new");
+        }
+        for (later, id) in (3..).zip(["c", "d"]) {
+            assert_eq!(work(live, T0 + later * SECOND, id).0, 0, "{how}: {id} is done");
+        }
+    }
+}
+
+#[test]
 fn shards_share_what_may_be_remembered() {
     let mut live = Live::new(tasks(HOUR, 4));
     live.shard.share_among(4);

@@ -12,7 +12,7 @@ use quorate_core::plan::{Pad, Plan};
 use quorate_core::shard::{Changes, End, Of, Place, SlotChange};
 use quorate_core::{RunResult, WindowState};
 use serde_json::json;
-use support::generated::{Record, Shards, asked_about, data_of, kinds, records};
+use support::generated::{Record, STATIONS, Shards, asked_about, data_of, kinds, records};
 use support::live::{Live, Sent, json as json_of, sent};
 use support::{CASES, HOUR, SECOND, T0, module, plan, topic};
 
@@ -156,7 +156,8 @@ proptest! {
 
             changes.push(original.lives[0].shard.take_changes());
             let mut both = restored(&plan, &changes);
-            prop_assert_eq!(both.ask(2, END), original.ask(2, END), "{}: two sets of changes", name);
+            prop_assert_eq!(both.ask(3, END), original.ask(3, END), "{}: two sets of changes", name);
+            prop_assert_eq!(both.lives[0].shard.stations(), usize::from(STATIONS), "{}: and not of nothing", name);
         }
     }
 

@@ -1,11 +1,13 @@
 //! The state a service begins with: opens the store, compares what it holds with what the configuration asks for, and
 //! gives it to the pipeline.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use quorate_core::ident::Millis;
 use quorate_core::plan::Plan;
+use quorate_core::shard::PendingChange;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -17,9 +19,6 @@ use crate::state::{Calls, Identity, LocalStore, OpenError, Opened, TopicShape};
 
 /// How many offsets a ceiling lies ahead: far enough never to be felt, near enough to be read again in a second or two.
 const AHEAD: i64 = 500_000;
-
-/// The reach of windows that are to be read again: less than any.
-const NOT_READ: i64 = i64::MIN;
 
 /// What consumers are told of the state.
 #[derive(Debug, Default)]
@@ -49,7 +48,7 @@ pub(super) fn begin(
     let shapes: Vec<TopicShape> = plan.topics.iter().map(shape_of).collect();
     // Until everything was read again the store says that it was not.
     let read_again = |(shape, again): (&TopicShape, &bool)| match again {
-        true => TopicShape { reach: NOT_READ, ..shape.clone() },
+        true => TopicShape { unread: true, ..shape.clone() },
         false => shape.clone(),
     };
     let unread: Vec<TopicShape> = shapes.iter().zip(&reload).map(read_again).collect();
@@ -58,14 +57,16 @@ pub(super) fn begin(
         remedy: "see to the disk".to_owned(),
     };
     store.adopt(&unread, &dropped).map_err(unusable)?;
-    let mut places = 0;
+    let (mut places, mut left) = (0, Left::default());
     store
         .load(&mut |changes| {
             places += changes.slots.len() + changes.pending.len();
+            changes.pending.iter().for_each(|waits| left.look(plan, waits));
             kill_point("restoring");
             pipeline.restore(&changes);
         })
         .map_err(unusable)?;
+    left.log();
     info!(dir = %dir.display(), is_fresh, places, positions = positions.len(), letters = letters.len(), "state opened");
     pipeline.restore_letters(letters);
     let standings = Arc::new(Standings::default());
@@ -84,6 +85,30 @@ pub(super) fn begin(
 
 fn tell_of(Deadly { module, station, deaths }: &Deadly) {
     warn!(module, station, deaths, "the process ended while the module was called for the station");
+}
+
+/// What waits to be handed over and is not given to shards, because the configuration has no place for it: how many, by
+/// module and topic.
+#[derive(Debug, Default)]
+struct Left(BTreeMap<(Arc<str>, Arc<str>), usize>);
+
+impl Left {
+    fn look(&mut self, plan: &Plan, waits: &PendingChange) {
+        if let Some(state) = waits.state.as_ref().filter(|_| !waits.is_of(plan)) {
+            *self.0.entry((Arc::clone(&waits.module), Arc::clone(&state.topic))).or_default() += 1;
+        }
+    }
+
+    fn log(self) {
+        for ((module, topic), waiting) in self.0 {
+            warn!(
+                module = &*module,
+                topic = &*topic,
+                waiting,
+                "the module is not enabled, or its topic is kept in another way: what waits is kept, not handed over"
+            );
+        }
+    }
 }
 
 /// Topics that are to be read again before the store may say what their windows hold.
@@ -125,7 +150,8 @@ impl Unread {
 }
 
 fn shape_of(topic: &quorate_core::plan::TopicPlan) -> TopicShape {
-    TopicShape { name: Arc::clone(&topic.name), shape: topic.shape(), reach: topic.reach() }
+    let (name, shape, reach) = (Arc::clone(&topic.name), topic.shape(), topic.reach());
+    TopicShape { name, shape, reach, unread: false }
 }
 
 /// Which topics are to be read again, and of which the windows mean something else than they did.
@@ -139,7 +165,7 @@ fn compare<'a>(plan: &'a Plan, stored: &[TopicShape]) -> (Vec<bool>, Vec<&'a str
             dropped.push(name);
             return true;
         }
-        let wider = before.reach < topic.reach();
+        let wider = before.unread || topic.reaches_beyond(&before.reach);
         if wider {
             info!(topic = name, "windows reach further back than they did, read again");
         }

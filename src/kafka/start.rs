@@ -183,19 +183,21 @@ fn renewed(found: &Found, rules: StartRules, over: Life, notice: Notice) -> Resu
 
 /// The durable position counts, whatever the group says.
 fn resumed(found: &Found, rules: StartRules, life: Life, stood: Stood) -> Result<Start, String> {
-    let (next, gap) = if stood.next >= found.low {
-        (stood.next, None)
+    // Before this records only fill windows: there are as many as there are.
+    let lives = stood.next.max(stood.live_from);
+    let (next, gap) = if lives >= found.low {
+        (stood.next.max(found.low), None)
     } else {
-        let to = passed_over(found, rules, stood.next)?;
+        let to = passed_over(found, rules, lives)?;
         // What this process has read since the last flush is not missing, though it may be read again.
-        let from = found.carried.map_or(stood.next, |carried| carried.max(stood.next));
+        let from = found.carried.map_or(lives, |carried| carried.max(lives));
         (to, (from < to).then_some(Gap { from, to }))
     };
     // What this process has read again already is in memory.
     let again = found.load_from.filter(|_| found.reload).map(|load_from| found.carried.unwrap_or(load_from));
     let start = again.map_or(next, |from| from.max(found.low).min(next));
     let live_from = stood.live_from.max(next).min(found.high);
-    let ahead = found.committed.filter(|committed| *committed > stood.next.max(stood.live_from));
+    let ahead = found.committed.filter(|committed| *committed > lives);
     // Whoever was here may have published results that knew more than what they committed.
     let known = match ahead {
         Some(_) => found.high,
@@ -414,6 +416,25 @@ mod tests {
         for (carried, goes_on) in [(3, 10), (20, 20), (50, 50), (80, 50)] {
             let back = Found { reload: true, carried: Some(NextOffset(carried)), ..durable(stood(), None) };
             assert_eq!(start(Found { load_from: Some(NextOffset(10)), ..back }, RULES), (goes_on, 50));
+        }
+    }
+
+    #[test]
+    fn loading_that_was_interrupted_goes_on_behind_what_was_retained_meanwhile_and_passes_over_nothing_live() {
+        // How far loading came, where records become live, and what is missed of these.
+        for (next, live_from, missed) in [(4, 60, None), (4, 10, None), (4, 8, Some(2)), (30, 60, None)] {
+            let stood = Stood { next: NextOffset(next), live_from: NextOffset(live_from), ..stood() };
+            for (gone, to) in [(OutOfRange::Earliest, 10), (OutOfRange::Latest, 100), (OutOfRange::Halt, 0)] {
+                let at = decide(&durable(stood, Some(live_from)), StartRules { gone, ..RULES });
+                let Some(missed) = missed else {
+                    let at = at.expect("a start");
+                    assert_eq!((at.start.0, at.live_from.0, at.gap), (next.max(10), live_from, None), "{gone:?}");
+                    continue;
+                };
+                let at = at.ok().map(|at| (at.start.0, at.live_from.0, at.gap.map(Gap::len)));
+                let behind = (to, to, Some(missed + u64::try_from(to - 10).unwrap_or(0)));
+                assert_eq!(at, (gone != OutOfRange::Halt).then_some(behind), "{gone:?}");
+            }
         }
     }
 

@@ -50,8 +50,10 @@ pub struct TopicShape {
     pub name: Arc<str>,
     /// What of its settings decides what its windows hold; compared, never read.
     pub shape: String,
-    /// How far back its windows reach.
-    pub reach: i64,
+    /// How far back its windows reach, by each limit that they have.
+    pub reach: Vec<i64>,
+    /// The topic was not read to the end of what they are to hold.
+    pub unread: bool,
 }
 
 /// A store that was opened, and everything of it but windows and debts: see [`LocalStore::load`].

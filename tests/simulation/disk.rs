@@ -338,7 +338,7 @@ pub fn trigger(input: &ModuleInput) -> Option<Trigger> {
 
 fn waiting(state: &PendingState) -> Trigger {
     match &state.content {
-        PendingContent::Bucket(number, _) => (number * BUCKET_MS).to_string(),
+        PendingContent::Bucket(bucket) => (bucket.number * BUCKET_MS).to_string(),
         PendingContent::Reading(entry) => {
             let at = entry.origin;
             let life = if at.incarnation == 0 { String::new() } else { format!("/{}", at.incarnation) };

@@ -28,16 +28,26 @@ impl TopicPlan {
         format!("{window}; {scope}; records {}; time {time}; fields {fields}", listed(&self.records))
     }
 
-    /// How far back a window of this topic reaches: comparable between plans of one shape. Larger reaches further.
+    /// How far back a window of this topic reaches, by each limit that it has: comparable, limit by limit, between plans of
+    /// one shape. Where any of them is larger, it may lack what it is now to hold.
     #[must_use]
-    pub fn reach(&self) -> i64 {
+    pub fn reach(&self) -> Vec<i64> {
+        let ms = |limit: Option<i64>| limit.unwrap_or(i64::MAX);
+        let count = |limit: usize| i64::try_from(limit).unwrap_or(i64::MAX);
         match &self.window {
-            WindowPlan::Rows(rows) => {
-                i64::try_from(rows.size).unwrap_or(i64::MAX).saturating_add(rows.span_ms.unwrap_or(0))
-            }
-            WindowPlan::Grid(grid) => i64::try_from(grid.len).unwrap_or(i64::MAX).saturating_mul(grid.steps.step_ms()),
-            WindowPlan::Latest | WindowPlan::PerKey { .. } | WindowPlan::Bucket(_) | WindowPlan::Results => 0,
+            WindowPlan::Rows(rows) => vec![count(rows.size), ms(rows.span_ms)],
+            WindowPlan::Grid(grid) => vec![count(grid.len)],
+            WindowPlan::PerKey { expire_ms, .. } => vec![ms(*expire_ms)],
+            WindowPlan::Latest | WindowPlan::Bucket(_) | WindowPlan::Results => Vec::new(),
         }
+    }
+
+    /// Whether windows that reached back as far as `before` lack what those of this plan are to hold. Nobody knows how far
+    /// those reached of which it was not noted in this way.
+    #[must_use]
+    pub fn reaches_beyond(&self, before: &[i64]) -> bool {
+        let now = self.reach();
+        now.len() != before.len() || now.iter().zip(before).any(|(now, before)| now > before)
     }
 }
 
@@ -80,9 +90,24 @@ mod tests {
     #[test]
     fn a_longer_window_has_the_same_shape_and_reaches_further() {
         let rows = |size, span_ms| topic(WindowPlan::Rows(RowsPlan { size, span_ms, columns: None, pad: Pad::None }));
-        let (short, long) = (rows(10, Some(5)), rows(20, Some(5)));
-        assert_eq!(short.shape(), long.shape());
-        assert!(short.reach() < long.reach() && short.reach() < rows(10, Some(60)).reach());
-        assert_ne!(short.shape(), topic(WindowPlan::Latest).shape());
+        let per_key = |expire_ms| topic(WindowPlan::PerKey { key: Pointer::parse("/k").expect("pointer"), expire_ms });
+        for (before, now, further) in [
+            (rows(10, Some(5)), rows(10, Some(5)), false),
+            (rows(10, Some(5)), rows(20, Some(5)), true),
+            (rows(10, Some(5)), rows(10, Some(60)), true),
+            (rows(100, Some(3_600_000)), rows(100, None), true),
+            (rows(100, None), rows(100, Some(3_600_000)), false),
+            (rows(100, Some(3_600_000)), rows(10_000, Some(60_000)), true),
+            (rows(10, Some(5)), rows(9, Some(4)), false),
+            (per_key(Some(5)), per_key(Some(6)), true),
+            (per_key(Some(5)), per_key(None), true),
+            (per_key(None), per_key(Some(5)), false),
+            (topic(WindowPlan::Latest), topic(WindowPlan::Latest), false),
+        ] {
+            assert_eq!(before.shape(), now.shape());
+            assert_eq!(now.reaches_beyond(&before.reach()), further, "{before:?} and then {now:?}");
+        }
+        assert!(rows(10, None).reaches_beyond(&[]), "it was noted in another way");
+        assert_ne!(rows(10, None).shape(), topic(WindowPlan::Latest).shape());
     }
 }

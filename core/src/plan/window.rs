@@ -76,13 +76,7 @@ impl BucketPlan {
     /// When bucket `number` closes by itself.
     #[must_use]
     pub fn closes_at(&self, number: i64) -> Option<Millis> {
-        Some(self.from(number.saturating_add(1)).plus(self.close_after_ms?))
-    }
-
-    /// When bucket `number` begins.
-    #[must_use]
-    pub fn from(&self, number: i64) -> Millis {
-        Millis(number.saturating_mul(self.every_ms))
+        Some(Millis(number.saturating_add(1).saturating_mul(self.every_ms)).plus(self.close_after_ms?))
     }
 }
 

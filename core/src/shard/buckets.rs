@@ -72,13 +72,14 @@ impl Shard {
         let all = self.stations_of(None).map(Some);
         for whose in std::iter::once(None).chain(all) {
             let of = &mut self.topics[topic.ix()];
+            let lost = of.lost;
             let Some(closer) = of.windows.closer() else { return };
             let Some(buckets) = buckets_of(&mut self.stations, &mut of.global, whose, topic) else { continue };
-            if self.queues.lost {
+            if lost {
                 buckets.hand_over_newest_loaded();
             }
             let closed = buckets.close_earlier(&closer, 1);
-            if !closed.is_empty() || self.queues.lost {
+            if !closed.is_empty() || lost {
                 self.note_window(whose, topic);
                 self.hand_over(whose, topic, closed);
                 self.wake_readers(whose, topic, now);

@@ -8,7 +8,7 @@ use super::run::Pending;
 use super::station::StationState;
 use crate::contract::InputHash;
 use crate::ident::{Millis, ModuleId, Offset, Partition, Station, TopicId};
-use crate::plan::{Source, Trigger};
+use crate::plan::{Plan, Source, Trigger, WindowPlan};
 use crate::provenance::{Origin, station_hash};
 use crate::window::{Handed, PendingContent, WindowState};
 
@@ -72,6 +72,18 @@ pub struct PendingState {
     pub topic: Arc<str>,
     /// The bucket or reading.
     pub content: PendingContent,
+}
+
+impl PendingChange {
+    /// Whether shards of `plan` take it back: they have its module and its topic, and keep the same of that topic. What
+    /// they do not take stays where it is kept, for a plan that does.
+    #[must_use]
+    pub fn is_of(&self, plan: &Plan) -> bool {
+        let Some(PendingState { topic, content }) = &self.state else { return false };
+        let buckets = |topic| matches!(plan.topic(topic).window, WindowPlan::Bucket(_));
+        let fits = |topic| buckets(topic) == matches!(content, PendingContent::Bucket(_));
+        plan.module_id(&self.module).is_some() && plan.topic_id(topic).is_some_and(fits)
+    }
 }
 
 /// A module is done with what a key names.
@@ -173,6 +185,16 @@ impl Changed {
     }
 }
 
+impl Changes {
+    /// Says of a topic that whatever an earlier life kept of its windows is gone: to be given to [`Shard::restore`] where
+    /// they are about to be loaded in its place.
+    #[must_use]
+    pub fn lost(topic: Arc<str>) -> Self {
+        let slot = SlotChange { place: Place::Global, of: Of::Topic(topic), part: 0, state: None };
+        Self { slots: vec![slot], ..Self::default() }
+    }
+}
+
 impl Shard {
     /// Everything that changed since the last call: windows, of long ones the parts that did, and what is owed. Where
     /// state is kept durably each call is confirmed, in order, by [`Shard::flushed`].
@@ -248,7 +270,8 @@ impl Shard {
     }
 
     fn take_early(&mut self) -> Option<Vec<EarlyRecord>> {
-        if !std::mem::take(&mut self.changed.early) || !self.tells_of_global {
+        // Every shard has stations of its own that are still to see them, so each one tells.
+        if !std::mem::take(&mut self.changed.early) {
             return None;
         }
         let early = self.topics.iter().filter_map(|topic| topic.early);
@@ -275,10 +298,11 @@ impl Shard {
             self.forget_again(gone.station.as_str());
         }
         for slot in &changes.slots {
-            let Some(state) = &slot.state else { continue };
-            match &slot.of {
-                Of::Topic(name) => self.restore_window(slot, name, state),
-                Of::Module(name) => self.restore_result(&slot.place, name, state),
+            match (&slot.of, &slot.state) {
+                (Of::Topic(name), Some(state)) => self.restore_window(slot, name, state),
+                (Of::Module(name), Some(state)) => self.restore_result(&slot.place, name, state),
+                (Of::Topic(name), None) if slot.place == Place::Global => self.windows_were_lost(name),
+                (_, None) => {}
             }
         }
         changes.runs.iter().for_each(|change| self.restore_run(change));
@@ -290,7 +314,7 @@ impl Shard {
     fn restore_run(&mut self, change: &RunChange) {
         let (Some(module), Some(state)) = (self.plan.module_id(&change.module), change.state) else { return };
         let id = change.station.as_str();
-        let Some(station) = self.find_or_readmit(id, station_hash(id)) else { return };
+        let station = self.find_or_restore(id, station_hash(id));
         let run = &mut self.stations[station as usize].runs[module.ix()];
         let RunState { due, last_at, ended, failures } = state;
         (run.changed, run.due_before) = (due, due);
@@ -304,7 +328,7 @@ impl Shard {
         let Some(topic) = self.plan.topic_id(&kept.topic) else { return };
         let Some(what) = Handed::restored(&self.topics[topic.ix()].windows, &kept.content) else { return };
         let id = change.station.as_str();
-        let Some(station) = self.find_or_readmit(id, station_hash(id)) else { return };
+        let station = self.find_or_restore(id, station_hash(id));
         let key = self.once_key(&change.station, module, &what);
         let run = &mut self.stations[station as usize].runs[module.ix()];
         run.pending.insert(Pending { number: change.number, topic, what, owed: None, ready: true, key });
@@ -327,7 +351,7 @@ impl Shard {
                 None
             }
             (Place::Station(id), None) => {
-                let Some(station) = self.find_or_readmit(id.as_str(), station_hash(id.as_str())) else { return };
+                let station = self.find_or_restore(id.as_str(), station_hash(id.as_str()));
                 let of = &self.topics[topic.ix()];
                 self.stations[station as usize].windows[topic.ix()].restore(&of.windows, slot.part, state);
                 Some(station)
@@ -340,9 +364,8 @@ impl Shard {
     fn restore_result(&mut self, place: &Place, name: &str, state: &WindowState) {
         let (Place::Station(id), WindowState::Results(state)) = (place, state) else { return };
         let Some(module) = self.plan.module_id(name) else { return };
-        if let Some(station) = self.find_or_readmit(id.as_str(), station_hash(id.as_str())) {
-            self.stations[station as usize].results[module.ix()].restore(state);
-        }
+        let station = self.find_or_restore(id.as_str(), station_hash(id.as_str()));
+        self.stations[station as usize].results[module.ix()].restore(state);
     }
 
     pub(super) fn of(&self, source: Source) -> Of {

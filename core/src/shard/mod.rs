@@ -91,6 +91,8 @@ struct TopicState {
     /// What windows of this topic measure expiry by; none is the wall clock.
     event_clock: Option<Millis>,
     loaded: bool,
+    /// Whether what an earlier life kept of its windows is gone.
+    lost: bool,
     /// Whether partitions of it belong to somebody else: nothing that needs it is complete.
     split: bool,
     /// The newest global record that was read live before all modules it triggers were loaded. It stays unsettled.
@@ -205,6 +207,7 @@ impl Shard {
                 global,
                 event_clock: None,
                 loaded: false,
+                lost: false,
                 split: false,
                 early: None,
                 applied: HashMap::new(),

@@ -36,6 +36,16 @@ impl DoneKeys {
         }
     }
 
+    /// Of keys that come from a time after `now` the last, as if it had been done with now: the clock was set back since, and
+    /// whatever is done with now would look older, and leave before it.
+    fn set_back(&mut self, now: Millis) -> bool {
+        let Some(&(at, key)) = self.by_age.last().filter(|(at, _)| *at > now) else { return false };
+        self.by_age.remove(&(at, key));
+        self.by_age.insert((now, key));
+        self.done.entry(key).and_modify(|(at, _)| *at = now);
+        true
+    }
+
     /// The oldest key, if it has to leave: because of its age, or because there are more than `most`.
     fn pop_surplus(&mut self, keep_ms: i64, most: usize, now: Millis) -> Option<(u128, Station)> {
         let &(at, key) = self.by_age.first()?;
@@ -91,6 +101,7 @@ impl Shard {
     fn expire_keys_of(&mut self, module: ModuleId, now: Millis) {
         let Some(OncePlan { keep_ms, max, .. }) = self.plan.module(module).once else { return };
         let most = max.div_ceil(self.shards).max(1);
+        while self.modules[module.ix()].keys.set_back(now) {}
         while let Some((key, station)) = self.modules[module.ix()].keys.pop_surplus(keep_ms, most, now) {
             self.note_key(station, module, key, None);
         }

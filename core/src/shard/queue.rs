@@ -28,8 +28,6 @@ pub(super) struct Queues {
     pub(super) next: u64,
     /// Per set of changes that was given out and is not known to be durable.
     pub(super) given: VecDeque<Vec<Queued>>,
-    /// Whether what an earlier life kept is gone.
-    pub(super) lost: bool,
     /// Whether readings that each are a run of their own are among it: somebody waits for these.
     pub(super) hurried: bool,
 }
@@ -44,7 +42,14 @@ impl Shard {
     /// States that what an earlier life kept is gone. Its positions passed buckets that were open: of each station's
     /// buckets that are only loaded the newest is handed over, once more and the same if it was before.
     pub fn state_was_lost(&mut self) {
-        self.queues.lost = true;
+        self.topics.iter_mut().for_each(|topic| topic.lost = true);
+    }
+
+    /// The same of one topic.
+    pub(super) fn windows_were_lost(&mut self, topic: &str) {
+        if let Some(topic) = self.plan.topic_id(topic) {
+            self.topics[topic.ix()].lost = true;
+        }
     }
 
     /// The oldest changes that were taken and not confirmed are durable.

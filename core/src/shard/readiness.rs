@@ -188,8 +188,12 @@ impl Shard {
         let plan = Arc::clone(&self.plan);
         let plan = plan.module(module);
         if plan.incomplete.then == Then::Skip && self.stations[station as usize].runs[module.ix()].wants() {
-            self.modules[module.ix()].skipped += 1;
-            while self.drop_pending(station, module) {}
+            let mut dropped = 0;
+            while self.drop_pending(station, module) {
+                dropped += 1;
+            }
+            // What only changed is one run, however often it did.
+            self.modules[module.ix()].skipped += dropped.max(1);
             self.stations[station as usize].runs[module.ix()].changed = false;
             self.note_run(station, module);
         }

@@ -40,7 +40,8 @@ pub(super) struct Run {
     /// makes the run due when it is read again beside what is only loaded then, so each stays unsettled until an
     /// invocation that saw them all has ended.
     pub(super) early: Vec<Origin>,
-    /// Whether the changes were due when the state was kept that this process began with.
+    /// Whether the changes were due when the state was kept that this process began with, or a module above it has ended
+    /// since, before this one was loaded.
     pub(super) due_before: bool,
     pub(super) phase: Phase,
     /// When a delayed or held run becomes ready at the latest.

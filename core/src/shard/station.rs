@@ -83,26 +83,27 @@ impl Shard {
         let (station, is_new) = match (found, mode) {
             (Some(&station), _) => (station, false),
             (None, Mode::Live) => (self.admit(id, hash, now)?, true),
-            (None, Mode::Load) => (self.readmit(id, hash, Some(now))?, true),
+            (None, Mode::Load) => (self.readmit(id, hash, now)?, true),
         };
         self.stations[station as usize].heard_at = Some(now);
         Some((station, is_new))
     }
 
-    /// The station called `id`, whose state was kept: it is not new, however many of them come back at once.
-    pub(super) fn find_or_readmit(&mut self, id: &str, hash: u64) -> Option<u32> {
+    /// The station called `id`, whose state was kept: it is not new, and there is room for it, however many come back. The
+    /// limit may be lower than it was, or the stations may be shared out in another way.
+    pub(super) fn find_or_restore(&mut self, id: &str, hash: u64) -> u32 {
         let found = self.by_id.find(hash, |&station| self.stations[station as usize].id.as_str() == id);
         let station = match found {
             Some(&station) => station,
-            None => self.readmit(id, hash, None)?,
+            None => self.insert(id, hash, None),
         };
         self.stations[station as usize].stored = true;
-        Some(station)
+        station
     }
 
-    /// Makes room for a station that was there in an earlier life.
-    fn readmit(&mut self, id: &str, hash: u64, now: Option<Millis>) -> Option<u32> {
-        (self.stations() < self.limit).then(|| self.insert(id, hash, now))
+    /// Makes room for a station that was there in an earlier life, of which only its records are left.
+    fn readmit(&mut self, id: &str, hash: u64, now: Millis) -> Option<u32> {
+        (self.stations() < self.limit).then(|| self.insert(id, hash, Some(now)))
     }
 
     fn admit(&mut self, id: &str, hash: u64, now: Millis) -> Option<u32> {

@@ -125,6 +125,9 @@ impl Shard {
                     Some(origin) => self.due.note_change(state, dependent, origin, Mode::Live),
                     None => state.runs[dependent.ix()].changed = true,
                 }
+                // No record stands for a run that was due before: without a word of it the dependent's would look as if
+                // loading alone had made it due.
+                state.runs[dependent.ix()].due_before |= self.queues.durable && !self.modules[dependent.ix()].loaded;
                 self.note_run(station, dependent);
             }
             self.consider(station, dependent, origin.filter(|_| changed), now);

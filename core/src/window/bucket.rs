@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::latest::Entry;
 use super::text::Projection;
-use super::{BucketState, EntryState, OpenBucketState, View};
+use super::{BucketState, ClosedBucketState, EntryState, OpenBucketState, View};
 use crate::contract::{Bucket, Reading, Value};
 use crate::ident::Millis;
 use crate::plan::BucketPlan;
@@ -35,8 +35,8 @@ struct Open {
 #[derive(Debug)]
 pub(crate) struct Closed {
     number: i64,
-    from: Millis,
-    to: Millis,
+    /// How long buckets were when it was filled.
+    every_ms: i64,
     readings: Arc<[Reading]>,
     entries: Box<[(Millis, Provenance)]>,
     sum: u128,
@@ -189,8 +189,7 @@ impl Closed {
         let entries: Box<[_]> = readings.keys().copied().collect();
         Self {
             number,
-            from: topic.plan.from(number),
-            to: topic.plan.from(number.saturating_add(1)),
+            every_ms: topic.plan.every_ms,
             readings: readings.values_mut().map(|entry| entry.text.reading(topic.projection)).collect(),
             sum: entries.iter().fold(0, |sum: u128, (_, origin)| sum.wrapping_add(origin.hash(topic.seed))),
             entries,
@@ -198,26 +197,28 @@ impl Closed {
     }
 
     /// A bucket that [`Closed::state`] gave out.
-    pub(super) fn restored(topic: &Closer<'_>, number: i64, entries: &[EntryState]) -> Self {
+    fn restored(topic: &Closer<'_>, number: i64, entries: &[EntryState]) -> Self {
         Self::of(number, restored(entries), topic)
     }
 
-    pub(super) fn number(&self) -> i64 {
-        self.number
+    /// A bucket that [`Closed::handed_state`] gave out: as long as it was then.
+    pub(super) fn handed_restored(topic: &Closer<'_>, state: &ClosedBucketState) -> Self {
+        let every_ms = state.every_ms.unwrap_or(topic.plan.every_ms);
+        Self { every_ms, ..Self::restored(topic, state.number, &state.readings) }
     }
 
     /// When the bucket began.
     pub(crate) fn from(&self) -> Millis {
-        self.from
+        Millis(self.number.saturating_mul(self.every_ms))
     }
 
     /// When it ended: the time of its input.
     pub(crate) fn to(&self) -> Millis {
-        self.to
+        Millis(self.number.saturating_add(1).saturating_mul(self.every_ms))
     }
 
     pub(crate) fn view(&self) -> View {
-        let bucket = Bucket { from: self.from, to: self.to, readings: Arc::clone(&self.readings) };
+        let bucket = Bucket { from: self.from(), to: self.to(), readings: Arc::clone(&self.readings) };
         View { value: Value::Bucket(bucket), sum: self.sum }
     }
 
@@ -225,7 +226,11 @@ impl Closed {
         self.entries.iter().for_each(|(_, origin)| visit(origin));
     }
 
-    pub(super) fn state(&self) -> Vec<EntryState> {
+    pub(super) fn handed_state(&self) -> ClosedBucketState {
+        ClosedBucketState { number: self.number, every_ms: Some(self.every_ms), readings: self.state() }
+    }
+
+    fn state(&self) -> Vec<EntryState> {
         let entries = self.entries.iter().zip(&*self.readings);
         let entry = |((time, origin), reading): (&(Millis, Provenance), &Reading)| EntryState {
             time: *time,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::bucket::{Closed, Closer};
+use super::bucket::Closed;
 use super::text::{Text, value_at};
 use super::{EntryState, PendingContent, TopicWindows, View};
 use crate::contract::{Reading, Value};
@@ -94,7 +94,7 @@ impl Handed {
 
     pub(crate) fn state(&self) -> PendingContent {
         match self {
-            Self::Bucket(bucket) => PendingContent::Bucket(bucket.number(), bucket.state()),
+            Self::Bucket(bucket) => PendingContent::Bucket(bucket.handed_state()),
             Self::Reading(single) => {
                 let Single { time, origin, reading, .. } = &**single;
                 let json = reading.as_json().to_owned();
@@ -106,13 +106,11 @@ impl Handed {
     /// The inverse of [`Handed::state`]; none when the topic keeps something else by its present plan.
     pub(crate) fn restored(topic: &TopicWindows, content: &PendingContent) -> Option<Self> {
         match (content, topic.closer()) {
-            (PendingContent::Bucket(number, entries), Some(closer)) => Some(Self::bucket(&closer, *number, entries)),
+            (PendingContent::Bucket(state), Some(closer)) => {
+                Some(Self::Bucket(Arc::new(Closed::handed_restored(&closer, state))))
+            }
             (PendingContent::Reading(entry), None) => Some(Self::reading(topic, entry.time, entry.origin, &entry.json)),
             _ => None,
         }
-    }
-
-    fn bucket(closer: &Closer<'_>, number: i64, entries: &[EntryState]) -> Self {
-        Self::Bucket(Arc::new(Closed::restored(closer, number, entries)))
     }
 }

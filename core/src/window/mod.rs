@@ -26,8 +26,8 @@ pub(crate) use results::Results;
 pub use results::RunResult;
 use rows::Rows;
 pub use state::{
-    BucketState, EntryState, GridCellState, GridReadingState, OpenBucketState, PendingContent, ResultState,
-    RowsColumnState, RowsContentState, RowsState, WindowState,
+    BucketState, ClosedBucketState, EntryState, GridCellState, GridReadingState, OpenBucketState, PendingContent,
+    ResultState, RowsColumnState, RowsContentState, RowsState, WindowState,
 };
 use text::Projection;
 
@@ -142,7 +142,11 @@ impl Window {
 
     /// Whether the last reading renewed what the window holds without changing it.
     pub(crate) fn renewed(&self) -> bool {
-        matches!(self, Self::Results(results) if results.renewed())
+        match self {
+            Self::Results(results) => results.renewed(),
+            Self::Grid(grid) => grid.renewed(),
+            _ => false,
+        }
     }
 
     /// When the last reading of a window left that has become empty by itself.

@@ -57,10 +57,21 @@ pub struct OpenBucketState {
 /// A closed bucket, or one reading.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PendingContent {
-    /// The bucket of this number, with its readings.
-    Bucket(i64, Vec<EntryState>),
+    /// A bucket.
+    Bucket(ClosedBucketState),
     /// One reading.
     Reading(EntryState),
+}
+
+/// A bucket that waits to be handed over. It stays what it was, whatever becomes of the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosedBucketState {
+    /// Its number.
+    pub number: i64,
+    /// How long buckets were when it was filled, in milliseconds; none where that was not noted: as long as they are.
+    pub every_ms: Option<i64>,
+    /// Its readings.
+    pub readings: Vec<EntryState>,
 }
 
 /// The result of a module.

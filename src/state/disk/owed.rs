@@ -80,7 +80,7 @@ impl TryFrom<Run> for RunState {
 impl From<PendingState> for Pending {
     fn from(PendingState { topic, content }: PendingState) -> Self {
         let content = match content {
-            PendingContent::Bucket(number, readings) => Content::Bucket((number, readings).into()),
+            PendingContent::Bucket(bucket) => Content::Bucket(bucket.into()),
             PendingContent::Reading(entry) => Content::Reading(entry.into()),
         };
         Self { topic: topic.to_string(), content: Some(content) }
@@ -92,10 +92,7 @@ impl TryFrom<Pending> for PendingState {
 
     fn try_from(Pending { topic, content }: Pending) -> Result<Self, Malformed> {
         let content = match content.ok_or(Malformed("something to hand over"))? {
-            Content::Bucket(bucket) => {
-                let (number, readings) = bucket.into();
-                PendingContent::Bucket(number, readings)
-            }
+            Content::Bucket(bucket) => PendingContent::Bucket(bucket.into()),
             Content::Reading(entry) => PendingContent::Reading(entry.into()),
         };
         Ok(Self { topic: topic.into(), content })

@@ -43,8 +43,11 @@ pub(in crate::state) struct Position {
 pub(in crate::state) struct Shape {
     #[prost(string, tag = "1")]
     shape: String,
+    /// Once one number for how far windows reach. The least there is still says that they are to be read again.
     #[prost(sint64, tag = "2")]
-    reach: i64,
+    one_reach: i64,
+    #[prost(sint64, repeated, tag = "3")]
+    reach: Vec<i64>,
 }
 
 /// A dead letter that waits; its id is in the key.
@@ -129,13 +132,14 @@ impl Position {
 
 impl From<&TopicShape> for Shape {
     fn from(shape: &TopicShape) -> Self {
-        Self { shape: shape.shape.clone(), reach: shape.reach }
+        let TopicShape { name: _, shape, reach, unread } = shape.clone();
+        Self { shape, one_reach: if unread { i64::MIN } else { 0 }, reach }
     }
 }
 
 impl Shape {
     pub(in crate::state) fn of(self, name: Arc<str>) -> TopicShape {
-        TopicShape { name, shape: self.shape, reach: self.reach }
+        TopicShape { name, shape: self.shape, reach: self.reach, unread: self.one_reach == i64::MIN }
     }
 }
 

@@ -5,7 +5,8 @@ use quorate_core::contract::LineageRange;
 use quorate_core::ident::{Millis, Offset};
 use quorate_core::provenance::Provenance;
 use quorate_core::{
-    BucketState, EntryState, GridCellState, GridReadingState, OpenBucketState, ResultState, WindowState,
+    BucketState, ClosedBucketState, EntryState, GridCellState, GridReadingState, OpenBucketState, ResultState,
+    WindowState,
 };
 
 use super::rows::Rows;
@@ -117,6 +118,9 @@ pub(super) struct Bucket {
     /// Of an open one: whether it is to be handed over.
     #[prost(bool, tag = "3")]
     live: bool,
+    /// Of one that waits to be handed over: how long it is.
+    #[prost(sint64, optional, tag = "4")]
+    every_ms: Option<i64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -215,19 +219,31 @@ impl From<Entry> for EntryState {
 
 impl From<(i64, Vec<EntryState>)> for Bucket {
     fn from((number, readings): (i64, Vec<EntryState>)) -> Self {
-        Self { number, readings: all(readings), live: false }
+        Self { number, readings: all(readings), live: false, every_ms: None }
     }
 }
 
 impl From<OpenBucketState> for Bucket {
     fn from(OpenBucketState { number, live, readings }: OpenBucketState) -> Self {
-        Self { number, readings: all(readings), live }
+        Self { number, readings: all(readings), live, every_ms: None }
     }
 }
 
 impl From<Bucket> for OpenBucketState {
-    fn from(Bucket { number, readings, live }: Bucket) -> Self {
+    fn from(Bucket { number, readings, live, .. }: Bucket) -> Self {
         Self { number, live, readings: all(readings) }
+    }
+}
+
+impl From<ClosedBucketState> for Bucket {
+    fn from(ClosedBucketState { number, every_ms, readings }: ClosedBucketState) -> Self {
+        Self { number, readings: all(readings), live: false, every_ms }
+    }
+}
+
+impl From<Bucket> for ClosedBucketState {
+    fn from(Bucket { number, readings, every_ms, .. }: Bucket) -> Self {
+        Self { number, every_ms, readings: all(readings) }
     }
 }
 

@@ -153,7 +153,10 @@ async fn global_records_are_kept_until_every_shard_has_let_go<S: Reopened>() {
 
 async fn a_topic_of_another_shape_loses_its_windows_only<S: Reopened>() {
     let (dir, store) = S::begin();
-    let shape = |name: &str, shape: &str| TopicShape { name: name.into(), shape: shape.to_owned(), reach: 60 };
+    let shape = |name: &str, shape: &str| {
+        let (reach, unread) = (vec![60, i64::MAX], name == "U");
+        TopicShape { name: name.into(), shape: shape.to_owned(), reach, unread }
+    };
     store.shaped(&[shape("T", "a"), shape("U", "a")], &[]).expect("adopted");
     let mut flush = numbered(3, 2);
     let global = SlotChange { place: Place::Global, ..slot(0, "T", Some(latest(4))) };

@@ -12,8 +12,8 @@ use quorate_core::shard::{
     Changes, DoneChange, EarlyRecord, Of, PendingChange, PendingState, Place, RunChange, RunState, SlotChange,
 };
 use quorate_core::{
-    BucketState, EntryState, GridCellState, GridReadingState, OpenBucketState, PendingContent, ResultState,
-    RowsColumnState, RowsContentState, RowsState, WindowState,
+    BucketState, ClosedBucketState, EntryState, GridCellState, GridReadingState, OpenBucketState, PendingContent,
+    ResultState, RowsColumnState, RowsContentState, RowsState, WindowState,
 };
 
 use crate::pipeline::durable::{Flush, StoredLetter, StoredPosition};
@@ -134,7 +134,9 @@ fn run() -> impl Strategy<Value = RunChange> {
 
 fn pending() -> impl Strategy<Value = PendingChange> {
     let content = prop_oneof![
-        bucket().prop_map(|(number, readings)| PendingContent::Bucket(number, readings)),
+        (bucket(), of(long())).prop_map(|((number, readings), every_ms)| {
+            PendingContent::Bucket(ClosedBucketState { number, every_ms, readings })
+        }),
         entry().prop_map(PendingContent::Reading),
     ];
     let state = (name(), content).prop_map(|(topic, content)| PendingState { topic, content });

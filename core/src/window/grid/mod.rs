@@ -31,6 +31,8 @@ pub(crate) struct GridWindow {
     /// One row per step, oldest first; the last is step `newest`.
     rows: VecDeque<Row>,
     newest: i64,
+    /// Whether the last reading carried nothing and is yet the latest to reach its step.
+    renewed: bool,
 }
 
 /// The values of one series, and its place in the reading's arrays.
@@ -50,6 +52,7 @@ impl Default for GridWindow {
             width: 0,
             rows: VecDeque::new(),
             newest: i64::MIN,
+            renewed: false,
         }
     }
 }
@@ -66,6 +69,7 @@ impl GridWindow {
         self.width = plan.values.len();
         let step = plan.steps.number(time);
         let moved = self.reach(step, plan.len);
+        self.renewed = false;
         let Some(place) = self.place(step) else { return false };
         let mut claim = Claim::new(time, origin);
         for cell in cells.filter(|cell| cell.values.iter().any(|value| !value.is_nan())) {
@@ -73,11 +77,17 @@ impl GridWindow {
             self.rows[place].take_cell(&mut claim, series, cell.index, cell.values);
         }
         self.rows[place].take_totals(&mut claim, totals);
-        let changed = self.rows[place].settle(claim);
+        let (changed, renewed) = self.rows[place].settle(claim);
+        self.renewed = renewed;
         if self.names.len() > self.compact_at {
             self.compact();
         }
         moved || changed
+    }
+
+    /// Whether the last reading carried nothing and yet renewed the window: its time, and what its hash is made of.
+    pub(super) fn renewed(&self) -> bool {
+        self.renewed
     }
 
     /// Event time of the newest reading in the window.

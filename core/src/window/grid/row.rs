@@ -77,13 +77,14 @@ impl Row {
         }
     }
 
-    /// Ends a claim. True when it took anything.
-    pub(super) fn settle(&mut self, claim: Claim) -> bool {
+    /// Ends a claim: whether it took anything, and whether without an observation it is the latest to reach the step.
+    pub(super) fn settle(&mut self, claim: Claim) -> (bool, bool) {
         let mark = Some((claim.time, claim.origin));
-        if !claim.observed && mark > self.empty {
+        let renewed = !claim.observed && mark > self.empty;
+        if renewed {
             self.empty = mark;
         }
-        claim.owner.is_some()
+        (claim.owner.is_some(), renewed)
     }
 
     /// The value of one column of a series; NaN where nothing was observed.
