@@ -1,10 +1,13 @@
-//! Places where a test lets the process die or its disk fail, and a wall clock that a test sets. They are part of debug
-//! builds only.
+//! Places where a test lets the process die, stand still or its disk fail, consumers to which nothing comes, and a wall
+//! clock that a test sets. They are part of debug builds only.
 
 use std::io;
 
 /// The environment variable that names a place and the passing of it that kills: `store_before_commit:3`.
 pub const KILL_POINT: &str = "QUORATE_KILL_POINT";
+/// The environment variable that names such a place, the passing of it that stands still, and for how many milliseconds:
+/// `after_poll:3:9000`. Whoever passes is held up, and nobody else.
+pub const HOLD_POINT: &str = "QUORATE_HOLD_POINT";
 /// The environment variable that names a place and the passing of it that fails: `device_sync:3`. Those before and after
 /// it do not.
 pub const FAIL_POINT: &str = "QUORATE_FAIL_POINT";
@@ -13,7 +16,8 @@ pub const DEADLY_STATION: &str = "QUORATE_DEADLY_STATION";
 /// The environment variable that names a file with a number: by so many milliseconds the wall clock goes wrong.
 pub const CLOCK_FILE: &str = "QUORATE_CLOCK_FILE";
 
-/// Passes a place of this name. Aborts the process, without any clean-up, if [`KILL_POINT`] says so.
+/// Passes a place of this name. Aborts the process, without any clean-up, if [`KILL_POINT`] says so, and stands still if
+/// [`HOLD_POINT`] does.
 #[inline]
 pub fn kill_point(name: &str) {
     #[cfg(debug_assertions)]
@@ -47,6 +51,28 @@ pub fn fail_point(name: &str) -> io::Result<()> {
     }
 }
 
+/// From here on nothing comes to the consumers of a group of this process, or comes again: what their clients fetch is
+/// lost, and where these stand is not seen.
+pub fn deafen(group: &str, deaf: bool) {
+    #[cfg(debug_assertions)]
+    armed::deafen(group, deaf);
+    #[cfg(not(debug_assertions))]
+    let _ = (group, deaf);
+}
+
+/// Whether nothing comes to the consumers of a group.
+#[inline]
+#[must_use]
+pub fn is_deaf(group: &str) -> bool {
+    #[cfg(debug_assertions)]
+    return armed::is_deaf(group);
+    #[cfg(not(debug_assertions))]
+    {
+        let _ = group;
+        false
+    }
+}
+
 /// By how many milliseconds the wall clock is wrong, as [`CLOCK_FILE`] says.
 #[inline]
 #[must_use]
@@ -59,10 +85,12 @@ pub fn clock_error_ms() -> i64 {
 
 #[cfg(debug_assertions)]
 mod armed {
+    use std::collections::BTreeSet;
     use std::ffi::OsString;
     use std::io;
-    use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::sync::{Mutex, OnceLock, PoisonError};
+    use std::time::Duration;
 
     /// "Input/output error" of Linux.
     const EIO: i32 = 5;
@@ -84,6 +112,30 @@ mod armed {
             tracing::error!(point = name, "killed at a point that was asked for");
             std::process::abort();
         }
+        static HOLD: OnceLock<Option<(Fuse, Duration)>> = OnceLock::new();
+        if let Some((fuse, pause)) = HOLD.get_or_init(asked_to_hold)
+            && fuse.blows(name)
+        {
+            tracing::error!(point = name, ?pause, "held up at a point that was asked for");
+            std::thread::sleep(*pause);
+        }
+    }
+
+    static DEAF: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    static ANY_DEAF: AtomicBool = AtomicBool::new(false);
+
+    pub(super) fn deafen(group: &str, deaf: bool) {
+        let mut groups = DEAF.lock().unwrap_or_else(PoisonError::into_inner);
+        if deaf {
+            groups.insert(group.to_owned())
+        } else {
+            groups.remove(group)
+        };
+        ANY_DEAF.store(!groups.is_empty(), Ordering::Release);
+    }
+
+    pub(super) fn is_deaf(group: &str) -> bool {
+        ANY_DEAF.load(Ordering::Acquire) && DEAF.lock().unwrap_or_else(PoisonError::into_inner).contains(group)
     }
 
     pub(super) fn call(station: &str) {
@@ -117,6 +169,12 @@ mod armed {
 
     fn asked(variable: &str) -> Option<Fuse> {
         parse(&std::env::var(variable).ok()?)
+    }
+
+    fn asked_to_hold() -> Option<(Fuse, Duration)> {
+        let text = std::env::var(super::HOLD_POINT).ok()?;
+        let (place, pause_ms) = text.rsplit_once(':')?;
+        Some((parse(place)?, Duration::from_millis(pause_ms.parse().ok()?)))
     }
 
     fn parse(text: &str) -> Option<Fuse> {

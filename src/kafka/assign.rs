@@ -19,7 +19,7 @@ use super::lookup::{self, Beginning};
 use super::start::{Life, Notice, Start};
 use super::table::Placed;
 use super::{clock, commits, offsets};
-use crate::fault::kill_point;
+use crate::fault::{is_deaf, kill_point};
 use crate::pipeline::ports::{AssignedPartition, Commit, LaneItem};
 
 type Client = BaseConsumer<PollContext>;
@@ -214,6 +214,9 @@ pub(super) fn begin_anew(context: &PollContext, consumer: &Client, outside: &[(S
 
 /// Where the client stands in each partition it reads, as far as it says so.
 pub(super) fn shown(context: &PollContext, consumer: &Client) -> Vec<Placed> {
+    if is_deaf(&context.group) {
+        return Vec::new();
+    }
     let list = match consumer.position() {
         Ok(list) => list,
         Err(error) => {

@@ -13,6 +13,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 use super::broken::BrokenKind;
 use super::context::PollContext;
 use super::intake::{Slot, slot_of};
+use crate::fault::is_deaf;
 
 /// A batch is full once it holds so many bytes, whatever the quota, and so is a turn.
 const TURN_BYTES: usize = 1 << 20;
@@ -56,6 +57,9 @@ pub(super) fn drain(context: &PollContext, consumer: &BaseConsumer<PollContext>,
                 break;
             }
         }
+    }
+    if is_deaf(&context.group) {
+        return Drained::default();
     }
     turn.drained
 }

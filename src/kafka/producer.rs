@@ -20,6 +20,7 @@ use super::errors::{KafkaRoomError, Trouble, TroubleKind};
 use super::published::{Published, TopicPublished};
 use super::{client, clock, threads};
 use crate::config::Properties;
+use crate::fault::kill_point;
 use crate::pipeline::ports::{OutgoingRecord, PublishError, Publisher};
 
 /// How long to wait when the client's queue, bounded by `queue.buffering.max.kbytes`, is full.
@@ -160,11 +161,14 @@ impl KafkaPublisher {
         outgoing.key = record.key.as_deref();
         outgoing.payload = record.value.as_deref();
         match producer.send_result(outgoing) {
-            Ok(delivery) => match delivery.await {
-                Ok(Ok(_)) => Attempt::Delivered,
-                Ok(Err((error, _))) => Attempt::Failed(error),
-                Err(_) => Attempt::Failed(KafkaError::Canceled),
-            },
+            Ok(delivery) => {
+                kill_point("record_sent");
+                match delivery.await {
+                    Ok(Ok(_)) => Attempt::Delivered,
+                    Ok(Err((error, _))) => Attempt::Failed(error),
+                    Err(_) => Attempt::Failed(KafkaError::Canceled),
+                }
+            }
             Err((KafkaError::MessageProduction(Code::QueueFull), _)) => Attempt::Full,
             Err((error, _)) => Attempt::Failed(error),
         }

@@ -1,4 +1,5 @@
-//! The file under the database. Where a test asks for it, in debug builds, it fails as a broken disk does.
+//! The file under the database. Where a test asks for it, in debug builds, it fails as a broken disk does, or the process
+//! dies over it.
 
 use std::fs::File;
 
@@ -9,7 +10,7 @@ use redb::{Builder, Database, DatabaseError};
 pub(super) fn open(builder: &Builder, file: File) -> Result<Database, DatabaseError> {
     let device = FileBackend::new(file)?;
     #[cfg(debug_assertions)]
-    if std::env::var_os(crate::fault::FAIL_POINT).is_some() {
+    if [crate::fault::FAIL_POINT, crate::fault::KILL_POINT].iter().any(|point| std::env::var_os(point).is_some()) {
         return builder.create_with_backend(failing::Failing(device));
     }
     builder.create_with_backend(device)
@@ -22,7 +23,7 @@ mod failing {
     use redb::StorageBackend;
     use redb::backends::FileBackend;
 
-    use crate::fault::fail_point;
+    use crate::fault::{fail_point, kill_point};
 
     /// Takes no locks: the directory is locked as a whole.
     #[derive(Debug)]
@@ -44,6 +45,7 @@ mod failing {
         }
 
         fn sync_data(&self) -> io::Result<()> {
+            kill_point("device_written");
             fail_point("device_sync")?;
             self.0.sync_data()
         }
@@ -54,7 +56,10 @@ mod failing {
                 self.0.write(offset, &data[..data.len() / 2])?;
                 return Err(broken);
             }
-            self.0.write(offset, data)
+            let (first, second) = data.split_at(data.len() / 2);
+            self.0.write(offset, first)?;
+            kill_point("device_half_written");
+            self.0.write(offset + first.len() as u64, second)
         }
 
         fn close(&self) -> io::Result<()> {

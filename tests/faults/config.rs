@@ -10,7 +10,7 @@ use crate::history::Role;
 /// Milliseconds of a bucket of the curve.
 pub const BUCKET_MS: i64 = 1000;
 
-/// Orders that a station's window keeps.
+/// Orders that a station's window keeps, unless a scenario has it otherwise.
 pub const ORDERS: usize = 5;
 
 /// The module that sees newest states; its output is a hash of each value.
@@ -47,6 +47,12 @@ pub struct Knobs {
     pub metadata_ms: u64,
     /// Records that a topic hands out in one turn.
     pub poll_records: u32,
+    /// How long a client may go without being polled, unless that is as long as usual.
+    pub poll_interval_ms: Option<u64>,
+    /// Where a partition begins of which nobody knows anything.
+    pub reset: &'static str,
+    /// Orders that a station's window keeps.
+    pub orders: usize,
     /// For how long a station that is silent is remembered; longer than any test, unless the scenario is about that.
     pub forget_after: String,
     /// The time between two runs of the module that sees newest states.
@@ -71,6 +77,9 @@ impl Default for Knobs {
             flush_interval_ms: 100,
             metadata_ms: 1000,
             poll_records: 500,
+            poll_interval_ms: None,
+            reset: "earliest",
+            orders: ORDERS,
             forget_after: "400d".to_owned(),
             min_interval_ms: 0,
             message_bytes: 1_048_588,
@@ -125,6 +134,9 @@ pub fn toml(scenario: &str, bootstrap: &str, knobs: &Knobs) -> String {
         flush_interval_ms,
         metadata_ms,
         poll_records,
+        poll_interval_ms,
+        reset,
+        orders: kept,
         forget_after,
         min_interval_ms,
         record_bytes,
@@ -142,12 +154,13 @@ startup_timeout = "{startup_timeout_s}s"
 [kafka.consumer]
 group_id = "{scenario}"
 multi_consumer_mode = true
-auto_offset_reset = "earliest"
+auto_offset_reset = "{reset}"
 fetch_max_wait_ms = 50
 max_poll_records = {poll_records}
 session_timeout_ms = {session_timeout_ms}
 heartbeat_interval_ms = {heartbeat_ms}
 {instance}
+{poll_interval}
 
 [kafka.properties]
 "topic.metadata.refresh.interval.ms" = {metadata_ms}
@@ -178,7 +191,7 @@ station = "/s"
 
 [topics.{orders}]
 station = "/s"
-window = {{ kind = "rows", size = {ORDERS} }}
+window = {{ kind = "rows", size = {kept} }}
 
 [topics.{curve}]
 station = "/s"
@@ -192,6 +205,7 @@ session_timeout_ms = {session_timeout_ms}
 heartbeat_interval_ms = {heartbeat_ms}
 "#,
         instance = instance_id.as_ref().map(|id| format!("instance_id = {id:?}")).unwrap_or_default(),
+        poll_interval = poll_interval_ms.map(|ms| format!("max_poll_interval_ms = {ms}")).unwrap_or_default(),
         properties = properties.iter().map(|(name, value)| format!("{name:?} = {value:?}\n")).collect::<String>(),
         limits = record_bytes.map(|bytes| format!("[limits]\nrecord_bytes = {bytes}")).unwrap_or_default(),
         dead = dead_letters(scenario),

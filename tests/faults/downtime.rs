@@ -35,13 +35,7 @@ fn matrix_29_group_offsets_deleted_while_the_service_is_down() {
     let service = scenario.start();
     scenario.until_more_results(scenario.results() + 50);
     assert_eq!(service.terminate(scenario.drain_bound()), 0);
-    let groups = Role::ALL.map(|role| group(scenario.name, role));
-    let of_groups = groups.iter().flat_map(|group| ["--group", group]);
-    let deleted = broker.tool("kafka-consumer-groups", std::iter::once("--delete").chain(of_groups));
-    assert!(deleted.status.success(), "{}", String::from_utf8_lossy(&deleted.stderr));
-    within(PATIENCE, "the offsets to be gone", || {
-        Role::ALL.iter().all(|role| scenario.committed(*role).is_empty()).then_some(())
-    });
+    scenario.forget_committed();
     let service = scenario.start();
     scenario.until_more_results(scenario.results());
     scenario.finish(service, &load.stop(), &Rules::default());

@@ -1,15 +1,19 @@
 //! The service is killed at any moment, again and again.
 
+use std::time::Duration;
+
 use quorate_testkit::{require_broker, within};
 
 use crate::checker::Rules;
 use crate::config::Knobs;
+use crate::history::Role;
 use crate::scenario::{Scenario, broker};
 use crate::seed::rounds;
 use crate::service::{PATIENCE, Signal};
+use crate::soak::visitor::visit;
 
 /// Where the service may be killed, and how many passings there are to choose from before it dies.
-const POINTS: [(&str, u64); 13] = [
+const POINTS: [(&str, u64); 16] = [
     ("after_poll", 20),
     ("assign_callback", 4),
     ("before_flush", 10),
@@ -18,9 +22,12 @@ const POINTS: [(&str, u64); 13] = [
     ("store_open", 1),
     ("restoring", 1),
     ("store_before_commit", 10),
+    ("device_half_written", 60),
+    ("device_written", 30),
     ("store_after_commit", 10),
     ("before_module", 50),
     ("after_module", 50),
+    ("record_sent", 50),
     ("result_acknowledged", 50),
     ("letter_acknowledged", 3),
 ];
@@ -28,6 +35,9 @@ const POINTS: [(&str, u64); 13] = [
 /// Those that may be passed only by a service that was asked to end.
 const LAST_POINTS: [(&str, u64); 4] =
     [("during_drain", 1), ("revoke_callback", 4), ("store_before_raise", 1), ("store_after_raise", 1)];
+
+/// The callbacks of a rebalance, and the passing that is no part of a start: each of the five topics is assigned once then.
+const CALLBACKS: [(&str, u64); 2] = [("revoke_callback", 1), ("assign_callback", 6)];
 
 /// A killed member that is static gets its partitions back without waiting for the end of its session.
 fn static_member() -> Knobs {
@@ -123,6 +133,33 @@ fn matrix_01_killed_at_every_named_point() {
                 }
             }
             service.until_dead_at(point);
+        }
+    }
+    let service = scenario.start();
+    scenario.until_more_results(scenario.results());
+    scenario.finish(service, &load.stop(), &Rules::default());
+}
+
+#[test]
+fn matrix_01_killed_inside_a_rebalance_that_a_visitor_began() {
+    let broker = require_broker!(broker());
+    let scenario = Scenario::begin(broker, "kill-rebalance", static_member());
+    let load = scenario.workload().in_background();
+    for _ in 0..rounds(1) {
+        for (point, nth) in CALLBACKS {
+            let mut service = scenario.start_armed(point, nth);
+            service.until_logged("topic started", Role::ALL.len());
+            scenario.until_more_results(scenario.results());
+            let (broker, name) = (scenario.broker, scenario.name);
+            std::thread::scope(|scope| {
+                let visitor = scope.spawn(move || visit(broker, name, Role::Orders, Duration::from_millis(500)));
+                service.until_dead_at(point);
+                // Whoever was killed comes back while the other one is there.
+                let next = scenario.start();
+                visitor.join().expect("the visitor does not panic");
+                scenario.until_more_results(scenario.results());
+                next.kill();
+            });
         }
     }
     let service = scenario.start();

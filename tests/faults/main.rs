@@ -11,6 +11,7 @@ mod config;
 mod downtime;
 mod history;
 mod kills;
+mod lost;
 mod members;
 mod model;
 mod network;

@@ -17,7 +17,7 @@ use crate::model;
 use crate::observer;
 use crate::seed::{Chance, seed};
 use crate::service::{
-    PATIENCE, Service, quorate, quorate_armed, quorate_clocked, quorate_deaf_to_limits, quorate_failing,
+    PATIENCE, Service, quorate, quorate_armed, quorate_clocked, quorate_deaf_to_limits, quorate_failing, quorate_held,
     quorate_limited,
 };
 use crate::watch::Watch;
@@ -143,6 +143,11 @@ impl<'b> Scenario<'b> {
         self.start_by(&mut quorate_armed(point, nth), self.dir.path())
     }
 
+    /// Starts the service so that whoever passes a place of this name for the `nth` time is held up for so long.
+    pub fn start_held(&self, point: &str, nth: u64, pause: Duration) -> Service {
+        self.start_by(&mut quorate_held(point, nth, pause), self.dir.path())
+    }
+
     /// Starts the service so that its disk fails once: when it passes a place of this name for the `nth` time.
     pub fn start_failing(&self, point: &str, nth: u64) -> Service {
         self.start_by(&mut quorate_failing(point, nth), self.dir.path())
@@ -229,6 +234,17 @@ impl<'b> Scenario<'b> {
         let mut committed = self.broker.committed(&config::group(self.name, role), &self.topic(role));
         committed.retain(|_, offset| *offset > 0);
         committed
+    }
+
+    /// Deletes what the groups have committed, while they have no members, as an operator does or a long absence.
+    pub fn forget_committed(&self) {
+        let groups = Role::ALL.map(|role| config::group(self.name, role));
+        let of_groups = groups.iter().flat_map(|group| ["--group", group]);
+        let deleted = self.broker.tool("kafka-consumer-groups", std::iter::once("--delete").chain(of_groups));
+        assert!(deleted.status.success(), "{}", String::from_utf8_lossy(&deleted.stderr));
+        within(PATIENCE, "the offsets to be gone", || {
+            Role::ALL.iter().all(|role| self.committed(*role).is_empty()).then_some(())
+        });
     }
 
     /// Waits until every group has committed all that its topic holds.

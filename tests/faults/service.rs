@@ -34,6 +34,13 @@ pub fn quorate_armed(point: &str, nth: u64) -> Command {
     command
 }
 
+/// The same, holding up whoever passes a place of this name for the `nth` time.
+pub fn quorate_held(point: &str, nth: u64, pause: Duration) -> Command {
+    let mut command = quorate(&[]);
+    command.env("QUORATE_HOLD_POINT", format!("{point}:{nth}:{}", pause.as_millis()));
+    command
+}
+
 /// The same, whose disk fails once: when it passes a place of this name for the `nth` time.
 pub fn quorate_failing(point: &str, nth: u64) -> Command {
     let mut command = quorate(&[]);

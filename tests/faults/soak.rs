@@ -4,7 +4,7 @@
 
 mod flat;
 mod samples;
-mod visitor;
+pub mod visitor;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate::config::ConsumerSettings;
+use quorate::fault::deafen;
 use quorate::kafka::{Hopeless, Timing, TopicState, TroubleKind};
-use quorate_core::ident::TopicId;
+use quorate::pipeline::ports::{Commit, Consumers as _};
+use quorate_core::ident::{NextOffset, TopicId};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use super::{PATIENCE, Rival, Room, broker_with, consumer, new_protocol, produce, topic};
+use super::{Onlooker, PATIENCE, Rival, Room, broker_with, consumer, new_protocol, produce, topic};
 
 /// A mock cluster with one record in topic T, and a consumer of it under an identity of its own.
 fn cluster() -> (MockCluster<'static, DefaultProducerContext>, ConsumerSettings) {
@@ -120,5 +122,51 @@ async fn row_0_40_brokers_that_are_away_keep_nobody_busy_and_are_found_again() {
     // The group may have given us up meanwhile; then the record that was never settled comes first once more.
     while room.batches(0, 1).await.iter().flat_map(|batch| batch.rows()).all(|row| row.offset.0 < 1) {}
     assert_eq!(room.consumers.health().snapshot()[0].rebuilds, 0);
+    room.consumers.close(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_to_which_nothing_comes_while_its_log_grows_is_built_anew_alone_and_nothing_is_lost() {
+    const FIRST: usize = 3;
+    let broker = broker_with(&[("A", 1), ("B", 1)]);
+    let servers = broker.servers();
+    for name in ["A", "B"] {
+        produce(servers, name, 0, (0..FIRST).map(|n| n.to_string()));
+    }
+    let consumers =
+        [("g-stall-A", 0), ("g-stall-B", 1)].map(|(group, id)| new_protocol(consumer(servers, group, &[id])));
+    let timing = Timing { stalled_after: Duration::from_secs(2), ..Timing::default() };
+    let mut room = Room::timed(&["A", "B"], vec![topic(100), topic(100)], consumers.to_vec(), timing);
+    let epoch = room.assigned(0).await[0].epoch;
+    for topic in 0..2 {
+        room.batches(topic, FIRST).await;
+    }
+    let next = NextOffset(FIRST as i64);
+    room.consumers.commit(&[Commit { topic: TopicId(0), partition: 0, epoch, next }]);
+    Onlooker::of(&broker, "g-stall-A").until_committed("A", 0, next.0).await;
+
+    deafen("g-stall-A", true);
+    let mut health = room.consumers.health().watch(TopicId(0)).expect("a health entry");
+    let mut pause = tokio::time::interval(Duration::from_millis(100));
+    let mut written = FIRST;
+    let healing = async {
+        while health.borrow_and_update().self_heals == 0 {
+            for name in ["A", "B"] {
+                produce(servers, name, 0, [written.to_string()]);
+            }
+            written += 1;
+            pause.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, healing).await.expect("the stall in time");
+    deafen("g-stall-A", false);
+
+    for topic in 0..2 {
+        let batches = room.batches(topic, written - FIRST).await;
+        let offsets: Vec<i64> = batches.iter().flat_map(|batch| batch.rows().iter().map(|row| row.offset.0)).collect();
+        assert_eq!(offsets, (FIRST as i64..written as i64).collect::<Vec<_>>(), "topic {topic}");
+    }
+    let counts = room.consumers.health().snapshot().into_iter().map(|health| (health.rebuilds, health.self_heals));
+    assert_eq!(counts.collect::<Vec<_>>(), [(1, 1), (0, 0)]);
     room.consumers.close(PATIENCE).await;
 }

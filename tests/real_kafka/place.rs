@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use quorate_testkit::{Broker, Compression, Offsets, within};
 use rdkafka::producer::BaseRecord;
+use tempfile::TempDir;
 
 /// The longest wait for anything that has no bound of its own. A machine that builds something else meanwhile is slow.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -35,18 +36,30 @@ impl Cores {
 pub struct Place<'b> {
     pub broker: &'b Broker,
     name: &'static str,
+    /// Where the service keeps its state, if it does: one folder for all its starts.
+    state: Option<TempDir>,
     _cores: Cores,
 }
 
 impl<'b> Place<'b> {
-    /// A corner for the test called `name`.
+    /// A corner for the test called `name`. The service keeps no state: the groups' positions are the truth.
     pub fn new(broker: &'b Broker, name: &'static str) -> Self {
-        Self { broker, name, _cores: Cores::shared() }
+        Self { broker, name, state: None, _cores: Cores::shared() }
     }
 
-    /// The same, while no other test of this binary runs.
+    /// The same for a service that keeps its state on disk, as it does unless it is told otherwise.
+    pub fn on_disk(broker: &'b Broker, name: &'static str) -> Self {
+        Self { state: Some(tempfile::tempdir().expect("a folder")), ..Self::new(broker, name) }
+    }
+
+    /// A corner without state, while no other test of this binary runs.
     pub fn alone(broker: &'b Broker, name: &'static str) -> Self {
-        Self { broker, name, _cores: Cores::alone() }
+        Self { broker, name, state: None, _cores: Cores::alone() }
+    }
+
+    /// Whether the service keeps its state on disk.
+    pub fn is_on_disk(&self) -> bool {
+        self.state.is_some()
     }
 
     /// A topic's name on the broker.
@@ -108,8 +121,10 @@ impl<'b> Place<'b> {
         config.set("kafka", "startup_timeout", text("30s"));
         config.set("kafka.consumer", "group_id", text(self.name));
         config.set("kafka.consumer", "multi_consumer_mode", "true");
-        // Here the groups' positions are to be the truth; tests/faults has the store.
-        config.set("state", "mode", text("memory"));
+        config.set("state", "mode", text(if self.is_on_disk() { "local" } else { "memory" }));
+        if let Some(dir) = &self.state {
+            config.set("state", "dir", text(dir.path().to_str().expect("a Unicode path")));
+        }
         config.set("kafka.consumer", "auto_offset_reset", text("earliest"));
         config.set("kafka.consumer", "fetch_max_wait_ms", "50");
         config.set("kafka.properties", "\"topic.metadata.refresh.interval.ms\"", "1000");

@@ -1,18 +1,33 @@
 //! The service in this process, on a runtime of its own, as its composition root starts and drains it.
 
-use std::sync::Arc;
+use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use quorate::app::{Ended, Service, StartError};
 use quorate::config::{Purpose, from_str};
 use quorate::kafka::{TopicHealth, TopicState, TroubleKind};
 use quorate_core::contract::Module;
 use quorate_testkit::within;
+use tempfile::NamedTempFile;
 use tokio::runtime::{Builder, Runtime};
-use tracing::Dispatch;
+use tracing::{Dispatch, Level};
 
 use crate::place::{Config, PATIENCE, Place};
 use crate::scripted::Scripted;
+
+/// What all services of this process have warned of since the first call.
+pub fn warnings() -> String {
+    static LOG: OnceLock<NamedTempFile> = OnceLock::new();
+    let log = LOG.get_or_init(|| {
+        let log = NamedTempFile::new().expect("a file");
+        let writer: Arc<File> = Arc::new(log.reopen().expect("our own file"));
+        let subscriber = tracing_subscriber::fmt().with_max_level(Level::WARN).with_ansi(false).with_writer(writer);
+        tracing::subscriber::set_global_default(subscriber.finish()).expect("nobody else listens to everything");
+        log
+    });
+    std::fs::read_to_string(log.path()).expect("a log")
+}
 
 /// A service that runs.
 pub struct Running {
@@ -24,7 +39,12 @@ pub struct Running {
 impl Running {
     /// Starts the service with a test's modules in place of the compiled-in ones.
     pub fn start(config: &Config, modules: &[&Arc<Scripted>]) -> Self {
-        Self::start_on(Builder::new_multi_thread(), config, modules).expect("the service starts")
+        Self::of(&config.toml(), modules)
+    }
+
+    /// The same, with a configuration as it stands in a file.
+    pub fn of(toml: &str, modules: &[&Arc<Scripted>]) -> Self {
+        Self::start_on(Builder::new_multi_thread(), toml, modules).expect("the service starts")
     }
 
     /// The same, with everything it traces going to `trace`.
@@ -33,13 +53,13 @@ impl Running {
         let trace = trace.clone();
         // The guard of a thread's default dispatcher lives as long as the thread.
         builder.on_thread_start(move || std::mem::forget(tracing::dispatcher::set_default(&trace)));
-        Self::start_on(builder, config, modules).expect("the service starts")
+        Self::start_on(builder, &config.toml(), modules).expect("the service starts")
     }
 
-    fn start_on(mut builder: Builder, config: &Config, modules: &[&Arc<Scripted>]) -> Result<Self, StartError> {
+    fn start_on(mut builder: Builder, toml: &str, modules: &[&Arc<Scripted>]) -> Result<Self, StartError> {
         let runtime = builder.worker_threads(2).enable_all().build().expect("a runtime");
         let known: Vec<_> = modules.iter().map(|module| (module.name(), module.version())).collect();
-        let loaded = from_str("test.toml", &config.toml(), Purpose::service(&known));
+        let loaded = from_str("test.toml", toml, Purpose::service(&known));
         let settings = loaded.unwrap_or_else(|report| panic!("{}", report.plain())).settings;
         let modules: Vec<Arc<dyn Module>> = modules.iter().map(|module| Arc::clone(module) as _).collect();
         let service = runtime.block_on(Service::start(settings, &modules))?;
