@@ -72,6 +72,8 @@ pub struct Published {
     /// What the run was for, where results do not replace each other.
     pub trigger: Option<String>,
     pub output: Value,
+    /// What it says of itself: whether it was made of everything that its module requires.
+    pub complete: bool,
     pub lineage: Vec<Source>,
 }
 

@@ -39,6 +39,7 @@ fn published(record: &Consumed) -> Published {
     Published {
         trigger: header(record, "quorate-trigger"),
         output: value["output"].clone(),
+        complete: value["quality"]["complete"].as_bool().expect("it is said"),
         lineage: value["lineage"].as_array().expect("a list").iter().map(source).collect(),
         module,
         station,

@@ -5,13 +5,34 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::rebuilt::{self, Rebuilt, Records};
 use super::{Breach, Rules};
 use crate::config::LATEST;
-use crate::history::{History, Place, Published, Role, Source};
+use crate::history::{History, Place, Produced, Published, Role};
 use crate::model::Model;
 
 fn states(history: &History) -> impl Iterator<Item = &Published> {
     history.published.iter().filter(|result| result.module == LATEST)
+}
+
+/// The two ways to work out last results, by replay and by hand, come to the same.
+pub fn second_opinion(records: &Records<'_>, model: &Model) -> Vec<Breach> {
+    let mut second = records.last();
+    let mut breaches = Vec::new();
+    for (station, last) in model {
+        let by_hand = second.remove(station.as_str()).unwrap_or_default();
+        if by_hand != last.output {
+            let (station, wanted, got) = (station.clone(), by_hand.to_string(), last.output.to_string());
+            breaches.push(Breach::ModelDiffers { station, wanted, got });
+        }
+    }
+    let unknown = second.into_iter().map(|(station, by_hand)| (station.to_owned(), by_hand.to_string()));
+    breaches.extend(unknown.map(|(station, wanted)| Breach::ModelDiffers {
+        station,
+        wanted,
+        got: Value::Null.to_string(),
+    }));
+    breaches
 }
 
 /// A station's last result is the fold of everything that was sent.
@@ -62,36 +83,42 @@ fn without(output: &Value, topics: &BTreeSet<&str>) -> Value {
     output
 }
 
-/// No result is made from less of a partition than the one before it.
-pub fn order(history: &History, rules: &Rules) -> Vec<Breach> {
-    let mut known: BTreeMap<&str, &Published> = BTreeMap::new();
+/// A window only ever moves on: what a result was made of is what its readings and those of the one before it come to
+/// together. A partition may go unnamed only when all that was read of it has been pushed out.
+pub fn order(rebuilt: &[Rebuilt<'_>]) -> Vec<Breach> {
+    let mut known: BTreeMap<&str, &Rebuilt<'_>> = BTreeMap::new();
     let mut breaches = Vec::new();
-    for result in states(history) {
-        if let Some(before) = known.insert(&result.station, result) {
-            let comparable = |source: &&Source| !rules.recreated.contains(&source.place.0);
-            for before in before.lineage.iter().filter(comparable) {
-                let after = result.lineage.iter().find(|after| after.place == before.place);
-                if let Some(after) = after.filter(|after| after.to < before.to) {
-                    let (station, before, after) = (result.station.clone(), before.clone(), after.clone());
-                    breaches.push(Breach::WentBack { station, before, after });
-                }
+    for after in rebuilt.iter().filter(|rebuilt| rebuilt.result.module == LATEST) {
+        let Some(before) = known.insert(&after.result.station, after) else { continue };
+        for (role, window) in &after.windows {
+            let Some(earlier) = before.windows.get(role) else { continue };
+            let together: BTreeMap<_, &Produced> =
+                earlier.iter().chain(window).map(|record| (rebuilt::order(record), *record)).collect();
+            let mut wanted = rebuilt::kept(*role, together.into_values().collect());
+            wanted.retain(|record| !window.iter().any(|read| rebuilt::order(read) == rebuilt::order(record)));
+            if !wanted.is_empty() {
+                let missing = wanted.iter().map(|record| record.origin()).collect();
+                breaches.push(Breach::WentBack { station: after.result.station.clone(), missing });
             }
         }
     }
     breaches
 }
 
-/// Lineage begins and ends with records that were produced and could be read.
+/// Lineage begins and ends with records that were produced and could be read, in one life of their topic.
 pub fn lineage(history: &History) -> Vec<Breach> {
-    let mut produced: BTreeMap<Place, BTreeSet<i64>> = BTreeMap::new();
+    let mut produced: BTreeMap<Place, BTreeSet<(u32, i64)>> = BTreeMap::new();
     for record in history.produced.iter().filter(|record| record.reading.is_some()) {
-        produced.entry((record.topic.clone(), record.partition)).or_default().insert(record.offset);
+        let place = (record.topic.clone(), record.partition);
+        produced.entry(place).or_default().insert((record.incarnation, record.offset));
     }
+    let newest_life = history.produced.iter().map(|record| record.incarnation).max().unwrap_or_default();
     let mut breaches = Vec::new();
     for result in &history.published {
         for source in &result.lineage {
-            let known = |offset| produced.get(&source.place).is_some_and(|offsets| offsets.contains(&offset));
-            if source.from > source.to || !known(source.from) || !known(source.to) {
+            let known = |place| produced.get(&source.place).is_some_and(|places| places.contains(&place));
+            let in_life = |life| known((life, source.from)) && known((life, source.to));
+            if source.from > source.to || !(0..=newest_life).any(in_life) {
                 breaches.push(Breach::Invented { station: result.station.clone(), source: source.clone() });
             }
         }
