@@ -5,6 +5,7 @@ mod buckets;
 mod letters;
 mod offsets;
 mod rebuilt;
+mod rest;
 mod states;
 mod tasks;
 #[cfg(test)]
@@ -12,7 +13,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::history::{History, Place, Source};
+use crate::history::{History, Left, Place, Source};
 use crate::model::Model;
 use rebuilt::Records;
 
@@ -31,6 +32,10 @@ pub struct Rules {
     /// Windows hold readings of two lives of a topic for a while, and lineage, which knows offsets only, has one range over
     /// both.
     pub mixed: bool,
+    /// Memory that records of many megabytes take on top of what a service may take otherwise, in MiB.
+    pub more_memory_mib: u64,
+    /// How often the state was lost, and with it what had been done.
+    pub losses: u32,
 }
 
 /// A promise that was broken.
@@ -74,14 +79,22 @@ pub enum Breach {
     NoLetter { origin: String },
     /// A dead letter for something that could be read.
     LetterForGood { origin: Option<String>, reason: String },
-    /// A group was never seen.
-    NeverSeen { topic: String },
+    /// Somebody looked for a group's offsets, mostly in vain.
+    HardlySeen { topic: String, tries: usize, looks: usize },
+    /// After the end of a service more was committed than stored, or more stored than there was.
+    NotDurable { left: Left },
     /// A committed offset went back.
     OffsetBack { topic: String, partition: i32, before: i64, after: i64 },
     /// A committed offset was beyond the end of the log.
     OffsetBeyond { topic: String, partition: i32, committed: i64, end: i64 },
     /// Something was never settled.
     Lag { place: Place, committed: i64, end: i64 },
+    /// Something was logged that no service should ever have to say.
+    Logged { line: String },
+    /// A service held more memory than it may.
+    Memory { peak_kib: u64 },
+    /// All is done, and the store says that something is not.
+    Owed { entries: u64 },
 }
 
 /// Whether everything that is handed over one by one has been.
@@ -104,6 +117,8 @@ pub fn check(history: &History, model: &Model, rules: &Rules) -> Vec<Breach> {
     breaches.extend(tasks::order(history));
     breaches.extend(letters::of_bad_records(history, rules));
     breaches.extend(offsets::watched(history, rules));
+    breaches.extend(offsets::durable(history));
     breaches.extend(offsets::settled(history));
+    breaches.extend(rest::at_rest(history, rules));
     breaches
 }

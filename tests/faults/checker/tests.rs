@@ -119,8 +119,12 @@ fn sound() -> (History, Model) {
             task(1, 6),
         ],
         letters: vec![letter("param/0/1", "not_json"), letter("param/0/1", "not_json")],
-        seen: [("param".to_owned(), Seen { looks: 1, ..Seen::default() })].into(),
+        seen: [("param".to_owned(), Seen { tries: 1, looks: 1, ..Seen::default() })].into(),
+        left: vec![Left { place: ("param".to_owned(), 0), committed: 1, stored: 2, end: 2 }],
         settled: [(("param".to_owned(), 0), (3, 3))].into(),
+        logs: "a service has started\n".to_owned(),
+        owed: 0,
+        peak_kib: 30 * 1024,
     };
     history.produced.extend((0..6).map(|nth| produced(Role::Orders, nth, 100 + nth, Some(10 + nth as u64))));
     let last = state(2, 1);
@@ -291,7 +295,10 @@ fn a_missing_letter_and_one_for_a_good_record_are_noticed() {
 fn offsets_that_go_back_or_beyond_or_stay_behind_are_noticed() {
     let topic = || "param".to_owned();
     let seen = |change: fn(&mut Seen)| strictly(move |history, _| history.seen.values_mut().for_each(change));
-    assert_eq!(seen(|seen| seen.looks = 0), [Breach::NeverSeen { topic: topic() }]);
+    let hardly = |tries, looks| Breach::HardlySeen { topic: topic(), tries, looks };
+    assert_eq!(seen(|seen| seen.looks = 0), [hardly(1, 0)]);
+    assert_eq!(seen(|seen| (seen.tries, seen.looks) = (9, 4)), [hardly(9, 4)]);
+    assert_eq!(seen(|seen| (seen.tries, seen.looks) = (8, 4)), []);
     let back = Breach::OffsetBack { topic: topic(), partition: 0, before: 3, after: 1 };
     assert_eq!(seen(|seen| seen.back.push((0, 3, 1))), [back]);
     let foreign = Rules { foreign: true, ..Rules::default() };
@@ -301,4 +308,26 @@ fn offsets_that_go_back_or_beyond_or_stay_behind_are_noticed() {
     assert_eq!(seen(|seen| seen.beyond.push((0, 4, 3))), [beyond]);
     let lag = strictly(|history, _| history.settled.values_mut().for_each(|(committed, _)| *committed = 2));
     assert_eq!(lag, [Breach::Lag { place: (topic(), 0), committed: 2, end: 3 }]);
+}
+
+#[test]
+fn what_was_committed_without_being_durable_or_stored_without_being_there_is_noticed() {
+    for (committed, stored, end) in [(3, 2, 3), (1, 3, 2), (1, 0, 2)] {
+        let left = Left { place: ("param".to_owned(), 0), committed, stored, end };
+        let breaches = strictly(|history, _| history.left.push(left.clone()));
+        assert_eq!(breaches, [Breach::NotDurable { left }]);
+    }
+}
+
+#[test]
+fn a_panic_and_a_state_thrown_away_and_much_memory_and_what_is_owed_at_the_end_are_noticed() {
+    let logged = |line: &str, rules: &Rules| found(rules, |history, _| history.logs += line);
+    let said = |line: &str| [Breach::Logged { line: line.to_owned() }];
+    assert_eq!(logged("thread 'shard-0' panicked at", &Rules::default()), said("thread 'shard-0' panicked at"));
+    assert_eq!(logged("it is set aside", &Rules::default()), said("it is set aside"));
+    assert_eq!(logged("it is set aside", &Rules { losses: 1, ..Rules::default() }), []);
+    assert_eq!(strictly(|history, _| history.peak_kib = 151 << 10), [Breach::Memory { peak_kib: 151 << 10 }]);
+    let roomy = Rules { more_memory_mib: 1, ..Rules::default() };
+    assert_eq!(found(&roomy, |history, _| history.peak_kib = 151 << 10), []);
+    assert_eq!(strictly(|history, _| history.owed = 1), [Breach::Owed { entries: 1 }]);
 }
