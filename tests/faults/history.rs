@@ -53,6 +53,8 @@ pub struct Produced {
     pub incarnation: u32,
     /// The station and the unique number of the reading in it; none when it cannot be read.
     pub reading: Option<(String, u64)>,
+    /// Why it cannot be read, as its dead letter has to say; none when it can.
+    pub fault: Option<&'static str>,
 }
 
 /// A part of a result's lineage.

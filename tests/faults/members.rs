@@ -37,5 +37,5 @@ fn matrix_11_a_second_process_started_by_mistake_and_ended() {
         assert_eq!(second.terminate(scenario.drain_bound()), 0);
     }
     scenario.until_more_results(scenario.results());
-    scenario.finish(first, &load.stop(), &Rules { late: true, ..Rules::default() });
+    scenario.finish(first, &load.stop(), &Rules { late: true, shared: true, ..Rules::default() });
 }

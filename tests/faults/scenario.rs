@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::checker::{Rules, check, is_handed_over};
 use crate::config::{self, Knobs, LATEST, MODULES, STATE};
-use crate::history::{History, Role};
+use crate::history::{History, Produced, Role};
 use crate::model;
 use crate::observer;
 use crate::remains::{Ends, Remains};
@@ -274,7 +274,7 @@ impl<'b> Scenario<'b> {
     /// in good time is for the judgement.
     fn until_handed_over(&self, workload: &Workload, rules: &Rules) {
         let deadline = Instant::now() + Duration::from_secs(self.knobs.close_after_s) + LEISURE;
-        let mut history = History { produced: workload.produced(), ..History::default() };
+        let mut history = History { produced: self.produced(workload), ..History::default() };
         loop {
             self.add_published(&mut history);
             if is_handed_over(&history, rules) || Instant::now() > deadline {
@@ -282,6 +282,19 @@ impl<'b> Scenario<'b> {
             }
             std::thread::sleep(LOOK);
         }
+    }
+
+    /// All that the topics were given, in the order of time.
+    fn produced(&self, workload: &Workload) -> Vec<Produced> {
+        let mut produced = workload.produced();
+        let copies: Vec<_> =
+            Role::ALL.iter().flat_map(|role| observer::copies(self.broker, &self.topic(*role), &produced)).collect();
+        if !copies.is_empty() {
+            eprintln!("{}: {} records were taken twice", self.name, copies.len());
+            produced.extend(copies);
+            produced.sort_by_key(|record| (record.ts, record.partition, record.offset));
+        }
+        produced
     }
 
     fn add_published(&self, history: &mut History) {
@@ -293,7 +306,7 @@ impl<'b> Scenario<'b> {
     /// Judges the whole, once the service has ended. Returns what was published.
     pub fn judge(self, workload: &Workload, rules: &Rules) -> History {
         let (broker, name) = (self.broker, self.name);
-        let produced = workload.produced();
+        let produced = self.produced(workload);
         let model = model::fold(&produced, &self.config(), self.dir.path());
         assert_eq!(model.len() as u64, workload.population().seen(), "every station is complete in the model");
         let mut history = History { produced, ..History::default() };
@@ -306,6 +319,7 @@ impl<'b> Scenario<'b> {
             }
         }
         let Ends { deaths, left, owed } = self.remains.ends(self.dir.path());
+        let rules = &Rules { deaths, ..rules.clone() };
         history.logs = self.logs();
         let watched = self.watch.stop();
         (history.left, history.owed, history.seen, history.peak_kib) = (left, owed, watched.seen, watched.peak_kib);

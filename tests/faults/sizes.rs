@@ -30,7 +30,7 @@ fn matrix_22_records_larger_than_fetches_and_larger_than_the_limit() {
     for nth in 0..rounds(2) {
         workload.send_large(Role::Param, u64::from(nth), LARGE);
         for role in [Role::Param, Role::Orders, Role::Curve, Role::Task] {
-            workload.send_raw(role, Some(vec![b' '; TOO_LARGE]));
+            workload.send_raw(role, Some(vec![b' '; TOO_LARGE]), "too_large");
         }
         // Every topic goes on behind them.
         let load = workload.in_background();

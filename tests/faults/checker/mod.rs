@@ -5,6 +5,7 @@ mod buckets;
 mod letters;
 mod offsets;
 mod rebuilt;
+mod repeats;
 mod rest;
 mod states;
 mod tasks;
@@ -29,13 +30,25 @@ pub struct Rules {
     /// Stations that were forgotten, each at a moment after its last reading that nobody knows: what is global may have
     /// changed for them once more, or not.
     pub forgotten: BTreeSet<String>,
+    /// Two services each had partitions of a topic at the same time.
+    pub shared: bool,
     /// Windows hold readings of two lives of a topic for a while, and lineage, which knows offsets only, has one range over
     /// both.
     pub mixed: bool,
     /// Memory that records of many megabytes take on top of what a service may take otherwise, in MiB.
     pub more_memory_mib: u64,
+    /// How often a service was killed, died or ended with another code than 0. The scenario counts them itself.
+    pub deaths: u32,
     /// How often the state was lost, and with it what had been done.
     pub losses: u32,
+}
+
+impl Rules {
+    /// How often the same may be published. Of two services each publishes what it had its part in: what the one has read
+    /// is read again by the other, whose store knows nothing of it.
+    fn most_times(&self) -> u32 {
+        1 + self.deaths + self.losses + u32::from(self.shared)
+    }
 }
 
 /// A promise that was broken.
@@ -75,8 +88,14 @@ pub enum Breach {
     TaskDiffers { station: String, trigger: Option<String> },
     /// A station's task was worked on first after one that came later.
     TaskOutOfOrder { station: String, trigger: String },
+    /// The same was published more often than services died.
+    Repeated { module: String, station: String, same: String, times: u32 },
     /// An unreadable record has no dead letter.
     NoLetter { origin: String },
+    /// A dead letter that does not say what is wrong with its record.
+    WrongReason { origin: String, wanted: &'static str, got: String },
+    /// More dead letters for one record than services died.
+    LettersRepeated { origin: String, times: u32 },
     /// A dead letter for something that could be read.
     LetterForGood { origin: Option<String>, reason: String },
     /// Somebody looked for a group's offsets, mostly in vain.
@@ -106,7 +125,7 @@ pub fn is_handed_over(history: &History, rules: &Rules) -> bool {
 pub fn check(history: &History, model: &Model, rules: &Rules) -> Vec<Breach> {
     let records = Records::of(history);
     let (rebuilt, mut breaches) = records.rebuild(history, rules);
-    breaches.extend(states::second_opinion(&records, model));
+    breaches.extend(states::second_opinion(history, &records, model, rules));
     breaches.extend(states::last_results(history, model, rules));
     breaches.extend(states::order(&rebuilt));
     breaches.extend(states::lineage(history));
@@ -115,7 +134,8 @@ pub fn check(history: &History, model: &Model, rules: &Rules) -> Vec<Breach> {
     breaches.extend(buckets::repeats(history, rules));
     breaches.extend(tasks::worked_on(history));
     breaches.extend(tasks::order(history));
-    breaches.extend(letters::of_bad_records(history, rules));
+    breaches.extend(repeats::results(history, rules));
+    breaches.extend(letters::deserved(history, &rebuilt, rules));
     breaches.extend(offsets::watched(history, rules));
     breaches.extend(offsets::durable(history));
     breaches.extend(offsets::settled(history));

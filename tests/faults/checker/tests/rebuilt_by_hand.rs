@@ -141,9 +141,9 @@ fn of_a_topic_that_was_created_again_a_range_is_one_of_either_life_and_one_of_bo
             .filter(|breach| !matches!(breach, Breach::LastDiffers { .. } | Breach::ModelDiffers { .. }))
     };
     let mixed = Breach::LivesMixed { station: station(), topic: "orders".to_owned() };
-    assert_eq!(last([31, 32, 33, 34, 35], 205, (1, 5), &Rules::default()).collect::<Vec<_>>(), []);
-    assert_eq!(last([14, 15, 30, 31, 32], 202, (0, 5), &Rules::default()).collect::<Vec<_>>(), [mixed]);
-    let excused = Rules { mixed: true, ..Rules::default() };
+    assert_eq!(last([31, 32, 33, 34, 35], 205, (1, 5), &after_a_death()).collect::<Vec<_>>(), []);
+    assert_eq!(last([14, 15, 30, 31, 32], 202, (0, 5), &after_a_death()).collect::<Vec<_>>(), [mixed]);
+    let excused = Rules { mixed: true, ..after_a_death() };
     assert_eq!(last([14, 15, 30, 31, 32], 202, (0, 5), &excused).collect::<Vec<_>>(), []);
     let wrong: Vec<_> = last([13, 15, 30, 31, 32], 202, (0, 5), &excused).collect();
     assert!(strange(&wrong, "orders"), "{wrong:?}");
