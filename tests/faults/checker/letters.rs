@@ -1,5 +1,5 @@
 //! Dead letters: one for each record that cannot be read, with the reason that it was sent with, and none for others but
-//! readings that came too late for their bucket. Again only by a service that starts after a death.
+//! readings that came too late for their bucket. Again only by a service that starts after a death or gets partitions back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,9 +37,27 @@ pub fn deserved(history: &History, rebuilt: &[Rebuilt<'_>], rules: &Rules) -> Ve
     let bad = records.iter().filter(|(_, record)| record.fault.is_some());
     let missing = bad.filter(|(origin, _)| !told.contains_key(origin.as_str()));
     breaches.extend(missing.map(|(origin, _)| Breach::NoLetter { origin: origin.clone() }));
-    let too_often = told.into_iter().filter(|(_, times)| *times > rules.most_times());
+    let again = read_again(&history.logs);
+    let most =
+        |origin: &str| rules.most_times() + records.get(origin).and_then(|of| again.get(&*of.topic)).unwrap_or(&0);
+    let too_often = told.into_iter().filter(|(origin, times)| *times > most(origin));
     breaches.extend(too_often.map(|(origin, times)| Breach::LettersRepeated { origin: origin.to_owned(), times }));
     breaches
+}
+
+/// How often partitions of a topic were taken away from a service that was not about to end. What it reads of them
+/// afterwards begins at what is durable: readings between that and what it knew change nothing when they come again, but
+/// who cannot be read is told of again. No more is promised than that each letter is written at least once.
+fn read_again(logs: &str) -> BTreeMap<&str, u32> {
+    let (mut again, mut is_ending) = (BTreeMap::new(), false);
+    for line in logs.lines() {
+        is_ending = line.contains(" draining ") || is_ending && !line.contains(" starting consumers ");
+        let topic = line.split_once(" partitions revoked topic=\"").and_then(|(_, rest)| rest.split('"').next());
+        if let Some(topic) = topic.filter(|_| !is_ending) {
+            *again.entry(topic).or_default() += 1;
+        }
+    }
+    again
 }
 
 /// Whether it may have come too late. Which readings a bucket closes without is not durable before they are told of: only

@@ -62,6 +62,23 @@ fn a_missing_letter_and_one_for_a_good_record_and_one_too_many_are_noticed() {
 }
 
 #[test]
+fn partitions_that_were_taken_away_from_a_service_that_went_on_excuse_a_letter_more_of_their_topic() {
+    let told_twice = |logs: &str| {
+        let breaches = living(|history| {
+            history.letters.push(letter("param/0/1", "wrong_shape"));
+            history.logs += logs;
+        });
+        breaches.iter().any(|breach| matches!(breach, Breach::LettersRepeated { .. }))
+    };
+    let revoked = |topic: &str| format!("12:00  INFO partitions revoked topic=\"{topic}\" partitions=[0] lost=true\n");
+    let (ends, starts) = ("12:00  INFO draining timeout=20s\n", "12:00  INFO starting consumers consumers=5\n");
+    assert!(!told_twice(&revoked("param")));
+    assert!(told_twice(&revoked("orders")), "another topic");
+    assert!(told_twice(&format!("{ends}{}", revoked("param"))), "an end in order, which leaves nothing behind");
+    assert!(!told_twice(&format!("{ends}{starts}{}", revoked("param"))), "the service after it");
+}
+
+#[test]
 fn a_letter_with_another_reason_than_what_is_wrong_with_its_record_is_noticed() {
     for got in ["not_json", "late"] {
         let breaches =
