@@ -117,6 +117,16 @@ fn the_fold_by_hand_is_a_second_opinion_on_replay() {
     assert!(unknown.iter().any(differs), "{unknown:?}");
 }
 
+#[test]
+fn of_a_station_that_replay_forgot_the_second_opinion_leaves_out_what_is_global() {
+    let unseen = |rules: &Rules| {
+        let breaches = found(rules, |history, _| history.produced.push(produced(Role::Calendar, 1, 5, Some(19))));
+        breaches.iter().any(|breach| matches!(breach, Breach::ModelDiffers { .. }))
+    };
+    assert!(unseen(&after_a_death()));
+    assert!(!unseen(&Rules { forgotten: [station()].into(), ..after_a_death() }));
+}
+
 /// The orders were deleted and created again, and hold six others.
 fn recreated(history: &mut History) {
     for offset in 0..6 {
