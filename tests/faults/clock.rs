@@ -40,16 +40,14 @@ fn matrix_33_a_clock_that_jumps_and_comes_back_changes_nothing() {
 
 #[test]
 fn matrix_33_a_clock_that_stays_where_it_jumped_to_holds_nobody_up() {
-    // Each jump takes a minute to be believed.
-    if rounds(0) == 0 {
-        return;
-    }
     let broker = require_broker!(broker());
     let scenario = Scenario::begin(broker, "clock-stays", knobs());
     let load = scenario.workload().in_background();
     let mut service = scenario.start_clocked();
     scenario.until_more_results(scenario.results());
-    for (nth, jump) in [HOUR_MS, 0, -HOUR_MS, 0].into_iter().enumerate() {
+    // Each jump takes a minute to be believed: forwards, or all the way round.
+    let jumps = [HOUR_MS, 0, -HOUR_MS, 0];
+    for (nth, jump) in jumps.into_iter().take(if rounds(1) > 1 { jumps.len() } else { 1 }).enumerate() {
         scenario.set_clock(jump);
         std::thread::sleep(BELIEVED);
         service.until_logged("followed", 1 + nth);

@@ -53,6 +53,8 @@ pub struct Produced {
     pub incarnation: u32,
     /// The station and the unique number of the reading in it; none when it cannot be read.
     pub reading: Option<(String, u64)>,
+    /// Why it cannot be read, as its dead letter has to say; none when it can.
+    pub fault: Option<&'static str>,
 }
 
 /// A part of a result's lineage.
@@ -72,6 +74,8 @@ pub struct Published {
     /// What the run was for, where results do not replace each other.
     pub trigger: Option<String>,
     pub output: Value,
+    /// What it says of itself: whether it was made of everything that its module requires.
+    pub complete: bool,
     pub lineage: Vec<Source>,
 }
 
@@ -86,12 +90,23 @@ pub struct Letter {
 /// What was seen of a topic's group.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// Times that somebody looked and got an answer.
+    /// Times that somebody looked, and those of them that got an answer.
+    pub tries: usize,
     pub looks: usize,
     /// Committed offsets that were lower than one seen before: partition, before, after.
     pub back: Vec<(i32, i64, i64)>,
     /// Committed offsets beyond the end of the log: partition, committed, end.
     pub beyond: Vec<(i32, i64, i64)>,
+}
+
+/// How a partition stood when no service ran any more: what its group had committed, what the store said, and the end of
+/// the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    pub place: Place,
+    pub committed: i64,
+    pub stored: i64,
+    pub end: i64,
 }
 
 /// A whole scenario. Results and letters stand in the order of their topic.
@@ -102,8 +117,16 @@ pub struct History {
     pub letters: Vec<Letter>,
     /// By topic.
     pub seen: BTreeMap<String, Seen>,
+    /// After each end of a service.
+    pub left: Vec<Left>,
     /// Committed offset and end of the log once all was settled.
     pub settled: BTreeMap<Place, (i64, i64)>,
+    /// All that the services logged.
+    pub logs: String,
+    /// Buckets, readings and dead letters that wait in the store at the end.
+    pub owed: u64,
+    /// The most memory that one process held, in KiB.
+    pub peak_kib: u64,
 }
 
 impl Produced {

@@ -19,6 +19,7 @@ mod observer;
 mod poison;
 mod population;
 mod process;
+mod remains;
 mod scenario;
 mod seed;
 mod service;

@@ -105,7 +105,7 @@ fn matrix_11_a_second_process_started_by_mistake_and_ended() {
         first.until_logged("the topic is not shared any more", 1);
         scenario.until_more_results(scenario.results());
     }
-    scenario.finish(first, &load.stop(), &Rules { late: true, ..Rules::default() });
+    scenario.finish(first, &load.stop(), &Rules { late: true, shared: true, ..Rules::default() });
 }
 
 #[test]

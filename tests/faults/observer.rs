@@ -1,9 +1,11 @@
 //! Reads what the service published, from the beginning, as any consumer of its topics could.
 
+use std::collections::BTreeSet;
+
 use quorate_testkit::{Broker, Consumed};
 use serde_json::Value;
 
-use crate::history::{Letter, Published, Source};
+use crate::history::{Letter, Produced, Published, Source};
 
 /// All results of a topic with one partition, in their order.
 pub fn results(broker: &Broker, topic: &str) -> Vec<Published> {
@@ -17,6 +19,28 @@ pub fn letters(broker: &Broker, topic: &str) -> Vec<Letter> {
         reason: header(record, "quorate-reason").expect("every letter has a reason"),
     };
     broker.consume_all(topic).iter().map(letter).collect()
+}
+
+/// Records that a topic holds and nobody was told of: a broker that was killed had taken them, and took them again when it
+/// was asked once more. Each is a copy of one that was acknowledged.
+pub fn copies(broker: &Broker, topic: &str, acknowledged: &[Produced]) -> Vec<Produced> {
+    let of_topic = || acknowledged.iter().filter(|record| record.topic == topic);
+    let life = of_topic().map(|record| record.incarnation).max().unwrap_or_default();
+    let known: BTreeSet<(i32, i64)> = of_topic()
+        .filter(|record| record.incarnation == life)
+        .map(|record| (record.partition, record.offset))
+        .collect();
+    if broker.end_offsets(topic).values().sum::<i64>() == known.len() as i64 {
+        return Vec::new();
+    }
+    let unknown =
+        broker.consume_all(topic).into_iter().filter(|record| !known.contains(&(record.partition, record.offset)));
+    let copy = |record: Consumed| {
+        let same = |known: &&Produced| Some(known.ts) == record.timestamp_ms && known.payload == record.value;
+        let original = of_topic().find(same).unwrap_or_else(|| panic!("{topic} holds what nobody sent: {record:?}"));
+        Produced { partition: record.partition, offset: record.offset, ..original.clone() }
+    };
+    unknown.map(copy).collect()
 }
 
 fn header(record: &Consumed, name: &str) -> Option<String> {
@@ -39,6 +63,7 @@ fn published(record: &Consumed) -> Published {
     Published {
         trigger: header(record, "quorate-trigger"),
         output: value["output"].clone(),
+        complete: value["quality"]["complete"].as_bool().expect("it is said"),
         lineage: value["lineage"].as_array().expect("a list").iter().map(source).collect(),
         module,
         station,

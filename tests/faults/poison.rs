@@ -9,35 +9,35 @@ use crate::scenario::{Scenario, broker};
 use crate::seed::rounds;
 use crate::workload::Workload;
 
-/// Payloads that no topic of stations can read.
-fn corpus() -> Vec<Option<Vec<u8>>> {
+/// Payloads that no topic of stations can read, and what is wrong with each.
+fn corpus() -> Vec<(Option<Vec<u8>>, &'static str)> {
     let deep = "[".repeat(200_000);
-    let digits = "9".repeat(5000);
+    let unfinished = format!(r#"{{"s":"S1","n":{}"#, "9".repeat(5000));
     let texts = [
-        "",
-        " ",
-        "{",
-        "nul",
-        "null",
-        "\"text\"",
-        "7",
-        "{}",
-        "[1]",
-        r#"{"s":null,"n":1}"#,
-        r#"{"s":"","n":1}"#,
-        r#"{"s":{},"n":1}"#,
-        r#"{"s":"S1","n":NaN}"#,
-        r#"{"s":"S1","n":1e400}"#,
-        r#"{"s":"S1","n":1}{"s":"S1"}"#,
-        "\u{feff}{\"s\":\"S1\",\"n\":1}",
-        "{\"s\":\"S1\",\"n\":\"\u{0}\"}",
-        &deep,
-        &format!(r#"{{"s":"S1","n":{digits}"#),
+        ("", "not_json"),
+        (" ", "not_json"),
+        ("{", "not_json"),
+        ("nul", "not_json"),
+        ("null", "wrong_shape"),
+        ("\"text\"", "wrong_shape"),
+        ("7", "wrong_shape"),
+        ("{}", "missing_station"),
+        ("[1]", "wrong_shape"),
+        (r#"{"s":null,"n":1}"#, "missing_station"),
+        (r#"{"s":"","n":1}"#, "missing_station"),
+        (r#"{"s":{},"n":1}"#, "missing_station"),
+        (r#"{"s":"S1","n":NaN}"#, "not_json"),
+        (r#"{"s":"S1","n":1e400}"#, "not_json"),
+        (r#"{"s":"S1","n":1}{"s":"S1"}"#, "not_json"),
+        ("\u{feff}{\"s\":\"S1\",\"n\":1}", "not_json"),
+        ("{\"s\":\"S1\",\"n\":\"\u{0}\"}", "not_json"),
+        (&deep, "too_deep"),
+        (&unfinished, "not_json"),
     ];
-    let mut corpus: Vec<_> = texts.iter().map(|text| Some(text.as_bytes().to_vec())).collect();
-    corpus.push(None);
-    corpus.push(Some(vec![0xff; 100]));
-    corpus.push(Some(b"{\"s\":\"S\xc3\x28\",\"n\":1}".to_vec()));
+    let mut corpus: Vec<_> = texts.iter().map(|(text, why)| (Some(text.as_bytes().to_vec()), *why)).collect();
+    corpus.push((None, "wrong_shape"));
+    corpus.push((Some(vec![0xff; 100]), "not_utf8"));
+    corpus.push((Some(b"{\"s\":\"S\xc3\x28\",\"n\":1}".to_vec()), "not_utf8"));
     corpus
 }
 
@@ -53,7 +53,7 @@ fn matrix_20_and_21_poison_among_good_records() {
         scenario.until_more_results(scenario.results());
         workload = load.stop();
         for role in [Role::Param, Role::Orders, Role::Curve, Role::Task] {
-            corpus().into_iter().for_each(|payload| workload.send_raw(role, payload));
+            corpus().into_iter().for_each(|(payload, why)| workload.send_raw(role, payload, why));
         }
         std::thread::sleep(scenario.chance.millis(0..300));
         service.kill();

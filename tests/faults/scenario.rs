@@ -12,9 +12,10 @@ use tempfile::TempDir;
 
 use crate::checker::{Rules, check, is_handed_over};
 use crate::config::{self, Knobs, LATEST, MODULES, STATE};
-use crate::history::{History, Role};
+use crate::history::{History, Produced, Role};
 use crate::model;
 use crate::observer;
+use crate::remains::{Ends, Remains};
 use crate::seed::{Chance, seed};
 use crate::service::{
     PATIENCE, Service, quorate, quorate_armed, quorate_clocked, quorate_deaf_to_limits, quorate_failing, quorate_held,
@@ -26,9 +27,6 @@ use crate::workload::Workload;
 /// Partitions of the workload's topics.
 const PARTITIONS: [(Role, i32); 5] =
     [(Role::Param, 2), (Role::Calendar, 1), (Role::Orders, 3), (Role::Curve, 2), (Role::Task, 2)];
-
-/// The most memory that the service may hold; far above what so few stations need.
-const MEMORY_KIB: u64 = 600 * 1024;
 
 /// What handing over may take beyond the time that buckets wait, and the pause between two looks.
 const LEISURE: Duration = Duration::from_secs(20);
@@ -93,6 +91,7 @@ pub struct Scenario<'b> {
     dir: TempDir,
     starts: Cell<u32>,
     pid: Arc<AtomicU32>,
+    remains: Arc<Remains>,
     watch: Watch,
 }
 
@@ -108,11 +107,11 @@ impl<'b> Scenario<'b> {
             broker.create_topic(topic, 1, &[]);
         }
         let pid = Arc::new(AtomicU32::new(0));
-        let watch = Watch::start(broker, name, &pid);
+        let (watch, remains) = (Watch::start(broker, name, &pid), Arc::new(Remains::new(broker, name)));
         // The workload draws from the generator of the name itself.
         let chance = Chance::of(&format!("{name}, faults"));
         let (dir, starts) = (tempfile::tempdir().expect("a folder"), Cell::new(0));
-        Self { broker, name, chance, knobs, bootstrap: broker.bootstrap(), dir, starts, pid, watch }
+        Self { broker, name, chance, knobs, bootstrap: broker.bootstrap(), dir, starts, pid, remains, watch }
     }
 
     /// From here on the service reaches the broker at another address.
@@ -209,7 +208,8 @@ impl<'b> Scenario<'b> {
 
     fn start_by(&self, command: &mut Command, dir: &Path) -> Service {
         let nth = self.starts.replace(self.starts.get() + 1);
-        Service::start(command, &self.config(), dir, self.dir.path().join(format!("log-{nth}")), &self.pid)
+        let log = self.dir.path().join(format!("log-{nth}"));
+        Service::start(command, &self.config(), dir, log, &self.pid, &self.remains)
     }
 
     fn config(&self) -> PathBuf {
@@ -290,7 +290,7 @@ impl<'b> Scenario<'b> {
     /// in good time is for the judgement.
     fn until_handed_over(&self, workload: &Workload, rules: &Rules) {
         let deadline = Instant::now() + Duration::from_secs(self.knobs.close_after_s) + LEISURE;
-        let mut history = History { produced: workload.produced(), ..History::default() };
+        let mut history = History { produced: self.produced(workload), ..History::default() };
         loop {
             self.add_published(&mut history);
             if is_handed_over(&history, rules) || Instant::now() > deadline {
@@ -298,6 +298,19 @@ impl<'b> Scenario<'b> {
             }
             std::thread::sleep(LOOK);
         }
+    }
+
+    /// All that the topics were given, in the order of time.
+    fn produced(&self, workload: &Workload) -> Vec<Produced> {
+        let mut produced = workload.produced();
+        let copies: Vec<_> =
+            Role::ALL.iter().flat_map(|role| observer::copies(self.broker, &self.topic(*role), &produced)).collect();
+        if !copies.is_empty() {
+            eprintln!("{}: {} records were taken twice", self.name, copies.len());
+            produced.extend(copies);
+            produced.sort_by_key(|record| (record.ts, record.partition, record.offset));
+        }
+        produced
     }
 
     fn add_published(&self, history: &mut History) {
@@ -309,7 +322,7 @@ impl<'b> Scenario<'b> {
     /// Judges the whole, once the service has ended. Returns what was published.
     pub fn judge(self, workload: &Workload, rules: &Rules) -> History {
         let (broker, name) = (self.broker, self.name);
-        let produced = workload.produced();
+        let produced = self.produced(workload);
         let model = model::fold(&produced, &self.config(), self.dir.path());
         assert_eq!(model.len() as u64, workload.population().seen(), "every station is complete in the model");
         let mut history = History { produced, ..History::default() };
@@ -321,12 +334,17 @@ impl<'b> Scenario<'b> {
                 history.settled.insert((topic.clone(), partition), (committed, end));
             }
         }
+        let Ends { deaths, left, owed } = self.remains.ends(self.dir.path());
+        let rules = &Rules { deaths, ..rules.clone() };
+        history.logs = self.logs();
         let watched = self.watch.stop();
-        history.seen = watched.seen;
+        (history.left, history.owed, history.seen, history.peak_kib) = (left, owed, watched.seen, watched.peak_kib);
         let (records, results, letters) = (history.produced.len(), history.published.len(), history.letters.len());
         let starts = self.starts.get();
         let peak_mib = watched.peak_kib / 1024;
-        eprintln!("{name}: {records} records, {results} results, {letters} letters, {starts} starts, {peak_mib} MiB");
+        eprintln!(
+            "{name}: {records} records, {results} results, {letters} letters, {starts} starts, {deaths} deaths, {peak_mib} MiB, {owed} owed"
+        );
         let breaches = check(&history, &model, rules);
         if !breaches.is_empty() {
             let kept = self.dir.keep();
@@ -339,7 +357,6 @@ impl<'b> Scenario<'b> {
                 shown.join("\n  ")
             );
         }
-        assert!(watched.peak_kib < MEMORY_KIB, "{peak_mib} MiB were held");
         history
     }
 }

@@ -13,6 +13,7 @@ pub use rustix::process::Signal;
 use rustix::process::{Pid, Resource, Rlimit, kill_process, prlimit};
 
 use crate::process::Process;
+use crate::remains::Remains;
 
 /// The program under test.
 const QUORATE: &str = env!("CARGO_BIN_EXE_quorate");
@@ -74,11 +75,23 @@ pub struct Service {
     child: Child,
     log: PathBuf,
     watched: Arc<AtomicU32>,
+    remains: Arc<Remains>,
+    /// Whether its end has been told.
+    is_over: bool,
 }
 
 impl Service {
-    /// Starts the service by a command line in a working directory; `watched` is told its id while it runs.
-    pub fn start(command: &mut Command, config: &Path, dir: &Path, log: PathBuf, watched: &Arc<AtomicU32>) -> Self {
+    /// Starts the service by a command line in a working directory; `watched` is told its id while it runs, `remains`
+    /// when it begins and ends.
+    pub fn start(
+        command: &mut Command,
+        config: &Path,
+        dir: &Path,
+        log: PathBuf,
+        watched: &Arc<AtomicU32>,
+        remains: &Arc<Remains>,
+    ) -> Self {
+        remains.begins(dir);
         let child = command
             .args(["run", "-c"])
             .arg(config)
@@ -88,7 +101,7 @@ impl Service {
             .spawn()
             .expect("the program starts");
         watched.store(child.id(), Ordering::Release);
-        Self { child, log, watched: Arc::clone(watched) }
+        Self { child, log, watched: Arc::clone(watched), remains: Arc::clone(remains), is_over: false }
     }
 
     /// Everything it logged so far.
@@ -119,7 +132,9 @@ impl Service {
 
     fn ended(&mut self) -> Option<ExitStatus> {
         let ended = self.child.try_wait().expect("our own child");
-        if ended.is_some() {
+        if let Some(status) = ended.filter(|_| !self.is_over) {
+            self.is_over = true;
+            self.remains.ended(status);
             // Unless another process has been started meanwhile.
             let _ = self.watched.compare_exchange(self.child.id(), 0, Ordering::AcqRel, Ordering::Relaxed);
         }
@@ -131,6 +146,7 @@ impl Service {
         self.signal(Signal::KILL);
         let status = within(PATIENCE, "the end of a killed process", || self.ended());
         assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "it had ended before, {status}:\n{}", self.log());
+        self.remains.look();
     }
 
     /// Waits until it has died by its own hand at this place.
@@ -138,6 +154,7 @@ impl Service {
         let status = within(PATIENCE, &format!("the end at {point}"), || self.ended());
         assert_eq!(status.signal(), Some(Signal::ABORT.as_raw()), "{point}: {status}:\n{}", self.log());
         assert!(self.log().contains(&format!("point=\"{point}\"")), "it died elsewhere:\n{}", self.log());
+        self.remains.look();
     }
 
     /// Whether it runs no more.
@@ -162,6 +179,7 @@ impl Service {
     /// Waits until it ends by itself, and returns its exit code.
     pub fn until_ended(mut self) -> i32 {
         let status = within(PATIENCE, "the end of the process", || self.ended());
+        self.remains.look();
         status.code().unwrap_or_else(|| panic!("ended by {status}:\n{}", self.log()))
     }
 
@@ -178,6 +196,7 @@ impl Service {
         let status = within(bound + PATIENCE, "the end of the process", || self.ended());
         let took = began.elapsed();
         assert!(took <= bound, "ended after {took:?} instead of {bound:?}:\n{}", self.log());
+        self.remains.look();
         status.code().unwrap_or_else(|| panic!("ended by {status}:\n{}", self.log()))
     }
 }

@@ -42,7 +42,8 @@ fn matrix_17_a_state_damaged_while_the_service_is_down_is_set_aside_and_built_ag
     let mut scenario = Scenario::begin(broker, "state-damaged", Knobs::default());
     let load = scenario.workload().in_background();
     let mut service = scenario.start();
-    for _ in 0..rounds(1) {
+    let losses = rounds(1);
+    for _ in 0..losses {
         scenario.until_more_results(scenario.results() + 50);
         assert_eq!(service.terminate(scenario.drain_bound()), 0);
         let path = scenario.state().join("state.redb");
@@ -57,7 +58,7 @@ fn matrix_17_a_state_damaged_while_the_service_is_down_is_set_aside_and_built_ag
         service.until_logged("it is set aside", 1);
     }
     scenario.until_more_results(scenario.results());
-    scenario.finish(service, &load.stop(), &Rules::default());
+    scenario.finish(service, &load.stop(), &Rules { losses, ..Rules::default() });
 }
 
 #[test]

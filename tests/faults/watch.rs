@@ -12,7 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::config::{group, topic};
-use crate::history::{Role, Seen};
+use crate::history::{Place, Role, Seen};
 use crate::process::Process;
 
 /// The pause between two looks, and how long one may take; a broker that is away has nothing to say.
@@ -85,6 +85,7 @@ impl Group {
 
     /// Takes what is committed at the moment. An offset that is gone counts as the one that was there.
     fn look(&mut self) {
+        self.seen.tries += 1;
         let Some(committed) = self.ask() else { return };
         self.seen.looks += 1;
         for (partition, offset) in committed {
@@ -107,6 +108,15 @@ impl Group {
         let answer = self.client.committed_offsets(question, PATIENT).ok()?;
         let offset = |offset| if let Offset::Offset(offset) = offset { Some(offset) } else { None };
         Some(answer.elements().iter().map(|of| (of.partition(), offset(of.offset()))).collect())
+    }
+
+    /// Where each partition stands: what is committed, and the end of its log; none when the broker does not say.
+    pub fn stands(&self) -> Option<Vec<(Place, i64, i64)>> {
+        let stand = |(partition, committed): (i32, Option<i64>)| {
+            let (_, end) = self.client.fetch_watermarks(&self.topic, partition, PATIENT).ok()?;
+            Some(((self.topic.clone(), partition), committed.unwrap_or(0), end))
+        };
+        self.ask()?.into_iter().map(stand).collect()
     }
 
     /// Records behind what is committed; none when the broker does not say.

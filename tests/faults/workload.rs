@@ -53,6 +53,7 @@ struct Drafted {
     payload: Option<Vec<u8>>,
     incarnation: u32,
     reading: Option<(String, u64)>,
+    fault: Option<&'static str>,
 }
 
 /// The generator and what it has sent.
@@ -86,9 +87,9 @@ impl ProducerContext for Acknowledged {
     fn delivery(&self, result: &DeliveryResult<'_>, drafted: Box<Drafted>) {
         match result {
             Ok(message) => {
-                let Drafted { topic, role, ts, key, payload, incarnation, reading } = *drafted;
+                let Drafted { topic, role, ts, key, payload, incarnation, reading, fault } = *drafted;
                 let (partition, offset) = (message.partition(), message.offset());
-                let record = Produced { topic, role, partition, offset, ts, key, payload, incarnation, reading };
+                let record = Produced { topic, role, partition, offset, ts, key, payload, incarnation, reading, fault };
                 self.records.lock().expect("nobody panics with the lock").push(record);
             }
             Err((why, _)) => {
@@ -217,7 +218,7 @@ impl Workload {
             Role::Calendar => format!(r#"{{"n":{serial}}}"#),
             _ => format!(r#"{{"s":"{key}","n":{serial}}}"#),
         };
-        self.produce(role, ts, key.clone(), Some(payload.into_bytes()), Some((key, serial)));
+        self.produce(role, ts, key.clone(), Some(payload.into_bytes()), Ok((key, serial)));
     }
 
     /// Sends a reading of a station in a record of so many bytes and a few more.
@@ -225,26 +226,26 @@ impl Workload {
         let (key, serial, ts) = (format!("S{station}"), self.next_serial(), self.next_ms());
         let padding = vec!["x".repeat(1000); bytes / 1000];
         let payload = serde_json::json!({ "s": key, "n": serial, "padding": padding }).to_string();
-        self.produce(role, ts, key.clone(), Some(payload.into_bytes()), Some((key, serial)));
+        self.produce(role, ts, key.clone(), Some(payload.into_bytes()), Ok((key, serial)));
     }
 
     /// Sends a record that is given up as a whole.
     pub fn send_bad(&mut self, role: Role) {
         let serial = self.next_serial();
-        let payload = match (role, self.chance.within(0..4)) {
+        let (payload, fault) = match (role, self.chance.within(0..4)) {
             // A global reading needs no station.
-            (Role::Calendar, _) | (_, 0) => Some(format!("no reading {serial}").into_bytes()),
-            (_, 1) => Some(format!(r#"{{"n":{serial}}}"#).into_bytes()),
-            (_, 2) => Some(vec![0xff, 0xfe, b'{']),
-            _ => None,
+            (Role::Calendar, _) | (_, 0) => (Some(format!("no reading {serial}").into_bytes()), "not_json"),
+            (_, 1) => (Some(format!(r#"{{"n":{serial}}}"#).into_bytes()), "missing_station"),
+            (_, 2) => (Some(vec![0xff, 0xfe, b'{']), "not_utf8"),
+            _ => (None, "wrong_shape"),
         };
-        self.send_raw(role, payload);
+        self.send_raw(role, payload, fault);
     }
 
-    /// Sends bytes that cannot be read; none is a null payload.
-    pub fn send_raw(&mut self, role: Role, payload: Option<Vec<u8>>) {
+    /// Sends bytes that cannot be read, and why not; none is a null payload.
+    pub fn send_raw(&mut self, role: Role, payload: Option<Vec<u8>>, fault: &'static str) {
         let (ts, key) = (self.next_ms(), name(self.population.any(&mut self.chance)));
-        self.produce(role, ts, key, payload, None);
+        self.produce(role, ts, key, payload, Err(fault));
     }
 
     fn next_serial(&mut self) -> u64 {
@@ -258,7 +259,14 @@ impl Workload {
         self.clock
     }
 
-    fn produce(&mut self, role: Role, ts: i64, key: String, payload: Option<Vec<u8>>, reading: Option<(String, u64)>) {
+    fn produce(
+        &mut self,
+        role: Role,
+        ts: i64,
+        key: String,
+        payload: Option<Vec<u8>>,
+        reading: Result<(String, u64), &'static str>,
+    ) {
         let topic = topic(self.scenario, role);
         let drafted = Drafted {
             topic: topic.clone(),
@@ -267,7 +275,8 @@ impl Workload {
             key: key.clone(),
             payload: payload.clone(),
             incarnation: self.incarnations.get(&role).copied().unwrap_or_default(),
-            reading,
+            fault: reading.as_ref().err().copied(),
+            reading: reading.ok(),
         };
         let mut record = BaseRecord::with_opaque_to(&topic, Box::new(drafted)).timestamp(ts).key(&key);
         if let Some(payload) = &payload {

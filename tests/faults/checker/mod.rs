@@ -4,6 +4,9 @@
 mod buckets;
 mod letters;
 mod offsets;
+mod rebuilt;
+mod repeats;
+mod rest;
 mod states;
 mod tasks;
 #[cfg(test)]
@@ -11,8 +14,9 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::history::{History, Place, Source};
+use crate::history::{History, Left, Place, Source};
 use crate::model::Model;
+use rebuilt::Records;
 
 /// What a scenario may excuse.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +30,25 @@ pub struct Rules {
     /// Stations that were forgotten, each at a moment after its last reading that nobody knows: what is global may have
     /// changed for them once more, or not.
     pub forgotten: BTreeSet<String>,
+    /// Two services each had partitions of a topic at the same time.
+    pub shared: bool,
+    /// Windows hold readings of two lives of a topic for a while, and lineage, which knows offsets only, has one range over
+    /// both.
+    pub mixed: bool,
+    /// Memory that records of many megabytes take on top of what a service may take otherwise, in MiB.
+    pub more_memory_mib: u64,
+    /// How often a service was killed, died or ended with another code than 0. The scenario counts them itself.
+    pub deaths: u32,
+    /// How often the state was lost, and with it what had been done.
+    pub losses: u32,
+}
+
+impl Rules {
+    /// How often the same may be published. Of two services each publishes what it had its part in: what the one has read
+    /// is read again by the other, whose store knows nothing of it.
+    fn most_times(&self) -> u32 {
+        1 + self.deaths + self.losses + u32::from(self.shared)
+    }
 }
 
 /// A promise that was broken.
@@ -35,8 +58,16 @@ pub enum Breach {
     NoResult { station: String },
     /// A station's last result is not what its readings come to.
     LastDiffers { station: String, wanted: String, got: String },
-    /// A station's result knows less than the one before it.
-    WentBack { station: String, before: Source, after: Source },
+    /// Replay and the fold by hand do not agree on a station's last result.
+    ModelDiffers { station: String, wanted: String, got: String },
+    /// A station's result does not know readings that the one before it knew, and nothing newer stands in their place.
+    WentBack { station: String, missing: Vec<String> },
+    /// A result that was not made of everything that its module requires.
+    Incomplete { module: String, station: String },
+    /// What a result says of an input, or of where that came from, is not what the records come to that it names.
+    NotRebuilt { module: String, station: String, topic: String, wanted: String, got: String },
+    /// Lineage that names records of two lives of a topic in one range.
+    LivesMixed { station: String, topic: String },
     /// A result of a station or module that nobody sent anything for.
     Unasked { module: String, station: String },
     /// Lineage names a record that was never produced.
@@ -57,18 +88,32 @@ pub enum Breach {
     TaskDiffers { station: String, trigger: Option<String> },
     /// A station's task was worked on first after one that came later.
     TaskOutOfOrder { station: String, trigger: String },
+    /// The same was published more often than services died.
+    Repeated { module: String, station: String, same: String, times: u32 },
     /// An unreadable record has no dead letter.
     NoLetter { origin: String },
+    /// A dead letter that does not say what is wrong with its record.
+    WrongReason { origin: String, wanted: &'static str, got: String },
+    /// More dead letters for one record than services died.
+    LettersRepeated { origin: String, times: u32 },
     /// A dead letter for something that could be read.
     LetterForGood { origin: Option<String>, reason: String },
-    /// A group was never seen.
-    NeverSeen { topic: String },
+    /// Somebody looked for a group's offsets, mostly in vain.
+    HardlySeen { topic: String, tries: usize, looks: usize },
+    /// After the end of a service more was committed than stored, or more stored than there was.
+    NotDurable { left: Left },
     /// A committed offset went back.
     OffsetBack { topic: String, partition: i32, before: i64, after: i64 },
     /// A committed offset was beyond the end of the log.
     OffsetBeyond { topic: String, partition: i32, committed: i64, end: i64 },
     /// Something was never settled.
     Lag { place: Place, committed: i64, end: i64 },
+    /// Something was logged that no service should ever have to say.
+    Logged { line: String },
+    /// A service held more memory than it may.
+    Memory { peak_kib: u64 },
+    /// All is done, and the store says that something is not.
+    Owed { entries: u64 },
 }
 
 /// Whether everything that is handed over one by one has been.
@@ -78,16 +123,22 @@ pub fn is_handed_over(history: &History, rules: &Rules) -> bool {
 
 /// Everything that was broken.
 pub fn check(history: &History, model: &Model, rules: &Rules) -> Vec<Breach> {
-    let mut breaches = states::last_results(history, model, rules);
-    breaches.extend(states::order(history, rules));
+    let records = Records::of(history);
+    let (rebuilt, mut breaches) = records.rebuild(history, rules);
+    breaches.extend(states::second_opinion(history, &records, model, rules));
+    breaches.extend(states::last_results(history, model, rules));
+    breaches.extend(states::order(&rebuilt));
     breaches.extend(states::lineage(history));
     breaches.extend(states::hashes(history));
     breaches.extend(buckets::handed_over(history, rules));
     breaches.extend(buckets::repeats(history, rules));
     breaches.extend(tasks::worked_on(history));
     breaches.extend(tasks::order(history));
-    breaches.extend(letters::of_bad_records(history, rules));
+    breaches.extend(repeats::results(history, rules));
+    breaches.extend(letters::deserved(history, &rebuilt, rules));
     breaches.extend(offsets::watched(history, rules));
+    breaches.extend(offsets::durable(history));
     breaches.extend(offsets::settled(history));
+    breaches.extend(rest::at_rest(history, rules));
     breaches
 }

@@ -1,6 +1,9 @@
 //! Proves that the checker can fail: a small history that keeps every promise, and each promise broken in it once.
 
-use serde_json::json;
+mod again;
+mod rebuilt_by_hand;
+
+use serde_json::{Value, json};
 
 use super::*;
 use crate::config::{BUCKET_MS, BUCKETS, LATEST, TASKS};
@@ -10,16 +13,18 @@ use crate::model::Last;
 const FROM: i64 = 7 * BUCKET_MS;
 
 fn produced(role: Role, offset: i64, ts: i64, number: Option<u64>) -> Produced {
+    let owner = if role == Role::Calendar { "all" } else { "S" };
     Produced {
         topic: role.short().to_owned(),
         role,
         partition: 0,
         offset,
         ts,
-        key: "S".to_owned(),
-        payload: Some(Vec::new()),
+        key: owner.to_owned(),
+        payload: number.map(|number| format!(r#"{{"s":"{owner}", "n":{number}}}"#).into_bytes()),
         incarnation: 0,
-        reading: number.map(|number| ("S".to_owned(), number)),
+        reading: number.map(|number| (owner.to_owned(), number)),
+        fault: number.is_none().then_some("wrong_shape"),
     }
 }
 
@@ -27,36 +32,62 @@ fn source(role: Role, from: i64, to: i64) -> Source {
     Source { place: (role.short().to_owned(), 0), from, to }
 }
 
-fn state(n: u64, offset: i64) -> Published {
+/// An entry of an input, given what the value's text is.
+fn entry(time: i64, text: &str) -> Value {
+    json!({
+        "status": "fresh", "time": time, "bytes": text.len(), "digest": format!("{:016x}", rebuilt::fnv1a(text))
+    })
+}
+
+/// A state made of the parameter with a number, the calendar and five orders, the oldest of which has this offset. Their
+/// numbers are their offsets and 10, their times their offsets and 100.
+fn state(parameter: u64, oldest: i64) -> Published {
+    let (offset, time) = if parameter == 1 { (0, 1) } else { (2, 3) };
+    let orders: Vec<String> =
+        (oldest..oldest + 5).map(|offset| format!(r#"{{"n":{},"s":"S"}}"#, offset + 10)).collect();
+    let inputs = json!({
+        "param": entry(time, &format!(r#"{{"n":{parameter},"s":"S"}}"#)),
+        "calendar": entry(4, r#"{"n":9,"s":"all"}"#),
+        "orders": entry(oldest + 104, &format!("[{}]", orders.join(","))),
+    });
     Published {
         module: LATEST.to_owned(),
         station: "S".to_owned(),
-        hash: format!("h{n}"),
+        hash: format!("h{parameter}-{oldest}"),
         trigger: None,
-        output: json!({ "n": n }),
-        lineage: vec![source(Role::Param, offset, offset)],
+        output: json!({ "inputs": inputs }),
+        complete: true,
+        lineage: vec![
+            source(Role::Calendar, 0, 0),
+            source(Role::Orders, oldest, oldest + 4),
+            source(Role::Param, offset, offset),
+        ],
     }
 }
 
 fn bucket(numbers: &[u64]) -> Published {
     let readings: Vec<_> = numbers.iter().map(|n| json!({ "s": "S", "n": n })).collect();
+    let value = json!({ "from": FROM, "to": FROM + BUCKET_MS, "readings": readings });
     Published {
         module: BUCKETS.to_owned(),
         station: "S".to_owned(),
         hash: format!("b{numbers:?}"),
         trigger: Some(FROM.to_string()),
-        output: json!({ "inputs": { "curve": { "value": { "from": FROM, "readings": readings } } } }),
+        output: json!({ "inputs": { "curve": { "status": "fresh", "time": FROM + BUCKET_MS, "value": value } } }),
+        complete: true,
         lineage: vec![source(Role::Curve, 0, 1)],
     }
 }
 
 fn task(offset: i64, number: u64) -> Published {
+    let trigger = format!("task/0/{offset}/0");
     Published {
         module: TASKS.to_owned(),
         station: "S".to_owned(),
         hash: format!("t{number}"),
-        trigger: Some(format!("task/0/{offset}/0")),
-        output: json!({ "value": { "s": "S", "n": number } }),
+        trigger: Some(trigger.clone()),
+        output: json!({ "reading": trigger, "value": { "s": "S", "n": number } }),
+        complete: true,
         lineage: vec![source(Role::Task, offset, offset)],
     }
 }
@@ -65,14 +96,15 @@ fn letter(origin: &str, reason: &str) -> Letter {
     Letter { origin: Some(origin.to_owned()), reason: reason.to_owned() }
 }
 
-/// Two parameters with an unreadable record between them, a bucket of two readings, and two tasks. The second result,
-/// the bucket and the first task were published twice, as after a crash.
+/// Two parameters with an unreadable record between them, a calendar, six orders, a bucket of two readings, and two
+/// tasks. The second result, the bucket and the first task were published twice, as after a crash.
 fn sound() -> (History, Model) {
-    let history = History {
+    let mut history = History {
         produced: vec![
             produced(Role::Param, 0, 1, Some(1)),
             produced(Role::Param, 1, 2, None),
             produced(Role::Param, 2, 3, Some(2)),
+            produced(Role::Calendar, 0, 4, Some(9)),
             produced(Role::Curve, 0, FROM, Some(3)),
             produced(Role::Curve, 1, FROM + BUCKET_MS - 1, Some(4)),
             produced(Role::Task, 0, 5, Some(5)),
@@ -80,19 +112,25 @@ fn sound() -> (History, Model) {
         ],
         published: vec![
             state(1, 0),
-            state(2, 2),
-            state(2, 2),
+            state(2, 1),
+            state(2, 1),
             bucket(&[3, 4]),
             bucket(&[3, 4]),
             task(0, 5),
             task(0, 5),
             task(1, 6),
         ],
-        letters: vec![letter("param/0/1", "not_json"), letter("param/0/1", "not_json")],
-        seen: [("param".to_owned(), Seen { looks: 1, ..Seen::default() })].into(),
+        letters: vec![letter("param/0/1", "wrong_shape"), letter("param/0/1", "wrong_shape")],
+        seen: [("param".to_owned(), Seen { tries: 1, looks: 1, ..Seen::default() })].into(),
+        left: vec![Left { place: ("param".to_owned(), 0), committed: 1, stored: 2, end: 2 }],
         settled: [(("param".to_owned(), 0), (3, 3))].into(),
+        logs: "a service has started\n".to_owned(),
+        owed: 0,
+        peak_kib: 30 * 1024,
     };
-    let model = [("S".to_owned(), Last { hash: "h2".to_owned(), output: json!({ "n": 2 }) })].into();
+    history.produced.extend((0..6).map(|nth| produced(Role::Orders, nth, 100 + nth, Some(10 + nth as u64))));
+    let last = state(2, 1);
+    let model = [("S".to_owned(), Last { hash: last.hash, output: last.output })].into();
     (history, model)
 }
 
@@ -103,8 +141,13 @@ fn found(rules: &Rules, change: impl FnOnce(&mut History, &mut Model)) -> Vec<Br
     check(&history, &model, rules)
 }
 
+/// The same where a service has died once: what was published twice may have been.
 fn strictly(change: impl FnOnce(&mut History, &mut Model)) -> Vec<Breach> {
-    found(&Rules::default(), change)
+    found(&after_a_death(), change)
+}
+
+fn after_a_death() -> Rules {
+    Rules { deaths: 1, ..Rules::default() }
 }
 
 fn station() -> String {
@@ -122,51 +165,43 @@ fn a_result_that_never_came_is_noticed() {
         let last = model[&station()].clone();
         model.insert("T".to_owned(), last);
     });
-    assert_eq!(breaches, [Breach::NoResult { station: "T".to_owned() }]);
+    assert!(breaches.contains(&Breach::NoResult { station: "T".to_owned() }), "{breaches:?}");
 }
 
 #[test]
 fn a_last_result_of_less_than_all_readings_is_noticed_and_so_is_its_hash_alone() {
-    let breaches = strictly(|history, _| history.published.retain(|result| result.hash != "h2"));
-    assert_eq!(
-        breaches,
-        [Breach::LastDiffers { station: station(), wanted: r#"{"n":2}"#.into(), got: r#"{"n":1}"#.into() }]
-    );
+    let breaches = strictly(|history, _| history.published.retain(|result| result.hash != "h2-1"));
+    let (wanted, got) = (state(2, 1).output.to_string(), state(1, 0).output.to_string());
+    assert_eq!(breaches, [Breach::LastDiffers { station: station(), wanted, got }]);
     let other = |_: &mut History, model: &mut Model| model.get_mut("S").expect("S").hash = "x".to_owned();
-    assert_eq!(strictly(other), [Breach::LastDiffers { station: station(), wanted: "x".into(), got: "h2".into() }]);
-    let recreated = Rules { recreated: ["param".to_owned()].into(), ..Rules::default() };
+    assert_eq!(strictly(other), [Breach::LastDiffers { station: station(), wanted: "x".into(), got: "h2-1".into() }]);
+    let recreated = Rules { recreated: ["param".to_owned()].into(), ..after_a_death() };
     assert_eq!(found(&recreated, other), [], "replay does not know of the second incarnation");
 }
 
 #[test]
 fn of_a_station_that_was_forgotten_what_is_global_is_left_out_and_its_own_readings_count() {
-    let output = |own: &str, all: &str| json!({ "inputs": { "param": own, "calendar": all } });
-    let last = |own: &str, rules: &Rules| {
+    let last = |last: Published, rules: &Rules| {
         found(rules, |history, model| {
-            history.produced.push(produced(Role::Calendar, 0, 4, Some(9)));
+            history.produced.push(produced(Role::Calendar, 1, 5, Some(19)));
             history.published.retain(|result| result.module != LATEST);
-            history.published.push(Published { output: output(own, "before"), ..state(1, 2) });
-            model.insert(station(), Last { hash: "h2".to_owned(), output: output("newest", "after") });
+            history.published.push(last);
+            let inputs = &mut model.get_mut("S").expect("S").output["inputs"];
+            inputs["calendar"] = entry(5, r#"{"n":19,"s":"all"}"#);
         })
     };
     let differs = |breaches: &[Breach]| matches!(breaches, [Breach::LastDiffers { .. }]);
-    let forgotten = Rules { forgotten: [station()].into(), ..Rules::default() };
-    assert_eq!(last("newest", &forgotten), []);
-    assert!(differs(&last("older", &forgotten)));
-    assert!(differs(&last("newest", &Rules::default())), "one that sends knows what is global");
-}
-
-#[test]
-fn a_result_older_than_the_one_before_it_is_noticed_though_the_last_is_right() {
-    let breaches = strictly(|history, _| history.published.insert(2, state(1, 0)));
-    let (before, after) = (source(Role::Param, 2, 2), source(Role::Param, 0, 0));
-    assert_eq!(breaches, [Breach::WentBack { station: station(), before, after }]);
+    let forgotten = Rules { forgotten: [station()].into(), ..after_a_death() };
+    assert_eq!(last(state(2, 1), &forgotten), []);
+    assert!(differs(&last(state(1, 1), &forgotten)));
+    assert!(differs(&last(state(2, 1), &after_a_death())), "one that sends knows what is global");
 }
 
 #[test]
 fn a_result_of_nobodys_station_is_noticed() {
-    let breaches = strictly(|history, _| history.published.push(Published { station: "X".to_owned(), ..state(2, 2) }));
-    assert_eq!(breaches, [Breach::Unasked { module: LATEST.to_owned(), station: "X".to_owned() }]);
+    let breaches = strictly(|history, _| history.published.push(Published { station: "X".to_owned(), ..state(2, 1) }));
+    let unasked = Breach::Unasked { module: LATEST.to_owned(), station: "X".to_owned() };
+    assert!(breaches.contains(&unasked), "{breaches:?}");
 }
 
 #[test]
@@ -183,6 +218,11 @@ fn equal_outputs_with_different_hashes_are_noticed_and_the_other_way_round() {
     let lies = |breaches: Vec<Breach>| breaches.iter().any(|breach| matches!(breach, Breach::HashLies { .. }));
     assert!(lies(strictly(|history, _| history.published[1].hash = "h3".to_owned())));
     assert!(lies(strictly(|history, _| history.published[1].output = json!({ "n": 9 }))));
+    let copied = strictly(|history, _| {
+        history.produced.push(produced(Role::Orders, 6, 100, Some(10)));
+        history.published[1].hash = "h3".to_owned();
+    });
+    assert!(!lies(copied), "a reading that was taken twice is the same in two places");
 }
 
 #[test]
@@ -201,16 +241,17 @@ fn a_bucket_that_was_lost_or_cut_or_filled_up_is_noticed() {
         missing: missing.to_vec(),
         foreign: foreign.to_vec(),
     };
-    assert_eq!(replace(&[3]), [differs(&[4], &[])]);
-    assert_eq!(replace(&[3, 4, 1]), [differs(&[], &[1])]);
+    assert!(replace(&[3]).contains(&differs(&[4], &[])));
+    assert!(replace(&[3, 4, 1]).contains(&differs(&[], &[1])));
     let elsewhere = strictly(|history, _| history.published[4].trigger = None);
-    assert!(matches!(&elsewhere[..], [Breach::BucketDiffers { from: i64::MIN, .. }]), "{elsewhere:?}");
+    let nameless = |breach: &Breach| matches!(breach, Breach::BucketDiffers { from: i64::MIN, .. });
+    assert!(elsewhere.iter().any(nameless), "{elsewhere:?}");
 }
 
 #[test]
 fn a_bucket_handed_over_again_as_another_one_is_noticed() {
     let breaches = strictly(|history, _| history.published.push(bucket(&[3])));
-    assert_eq!(breaches, [Breach::RepeatDiffers { station: station(), from: FROM }]);
+    assert!(breaches.contains(&Breach::RepeatDiffers { station: station(), from: FROM }), "{breaches:?}");
 }
 
 #[test]
@@ -225,53 +266,53 @@ fn a_task_that_was_lost_or_is_another_one_or_came_too_early_is_noticed() {
     assert_eq!(tasks(vec![task(0, 5)]), [none(1)]);
     let differs = |trigger: Option<String>| Breach::TaskDiffers { station: station(), trigger };
     let second = || Some("task/0/1/0".to_owned());
-    assert_eq!(tasks(vec![task(0, 5), task(1, 9)]), [differs(second()), none(1)]);
+    let both =
+        |breaches: Vec<Breach>, trigger| [differs(trigger), none(1)].iter().all(|breach| breaches.contains(breach));
+    assert!(both(tasks(vec![task(0, 5), task(1, 9)]), second()));
     let nameless = Published { trigger: None, ..task(1, 6) };
-    assert_eq!(tasks(vec![task(0, 5), nameless]), [differs(None), none(1)]);
+    assert!(both(tasks(vec![task(0, 5), nameless]), None));
     let early = Breach::TaskOutOfOrder { station: station(), trigger: "task/0/0/0".to_owned() };
     assert_eq!(tasks(vec![task(1, 6), task(0, 5)]), [early]);
     assert_eq!(tasks(vec![task(0, 5), task(1, 6), task(0, 5), task(1, 6)]), [], "a repeat is no second beginning");
 }
 
 #[test]
-fn a_late_reading_is_excused_by_its_letter_and_only_where_lateness_is() {
-    let late = |history: &mut History, _: &mut Model| {
-        history.published.retain(|result| result.module != BUCKETS);
-        history.published.push(bucket(&[3]));
-        history.letters.push(letter("curve/0/1", "late"));
-    };
-    let lenient = Rules { late: true, ..Rules::default() };
-    assert_eq!(found(&lenient, late), []);
-    assert_eq!(strictly(late).len(), 2, "the bucket and the letter");
-    let lost = found(&lenient, |history, model| {
-        late(history, model);
-        history.letters.pop();
-    });
-    assert_eq!(lost, [Breach::ReadingLost { station: station(), from: FROM, number: 4 }]);
-}
-
-#[test]
-fn a_missing_letter_and_one_for_a_good_record_are_noticed() {
-    let origin = || "param/0/1".to_owned();
-    assert_eq!(strictly(|history, _| history.letters.clear()), [Breach::NoLetter { origin: origin() }]);
-    let breaches = strictly(|history, _| history.letters.push(letter("param/0/2", "not_json")));
-    assert_eq!(breaches, [Breach::LetterForGood { origin: Some("param/0/2".into()), reason: "not_json".into() }]);
-    let run = strictly(|history, _| history.letters.push(Letter { origin: None, reason: "module_failed".into() }));
-    assert_eq!(run, [Breach::LetterForGood { origin: None, reason: "module_failed".into() }]);
-}
-
-#[test]
 fn offsets_that_go_back_or_beyond_or_stay_behind_are_noticed() {
     let topic = || "param".to_owned();
     let seen = |change: fn(&mut Seen)| strictly(move |history, _| history.seen.values_mut().for_each(change));
-    assert_eq!(seen(|seen| seen.looks = 0), [Breach::NeverSeen { topic: topic() }]);
+    let hardly = |tries, looks| Breach::HardlySeen { topic: topic(), tries, looks };
+    assert_eq!(seen(|seen| seen.looks = 0), [hardly(1, 0)]);
+    assert_eq!(seen(|seen| (seen.tries, seen.looks) = (9, 4)), [hardly(9, 4)]);
+    assert_eq!(seen(|seen| (seen.tries, seen.looks) = (8, 4)), []);
     let back = Breach::OffsetBack { topic: topic(), partition: 0, before: 3, after: 1 };
     assert_eq!(seen(|seen| seen.back.push((0, 3, 1))), [back]);
-    let foreign = Rules { foreign: true, ..Rules::default() };
+    let foreign = Rules { foreign: true, ..after_a_death() };
     let excused = found(&foreign, |history, _| history.seen.values_mut().for_each(|seen| seen.back.push((0, 3, 1))));
     assert_eq!(excused, []);
     let beyond = Breach::OffsetBeyond { topic: topic(), partition: 0, committed: 4, end: 3 };
     assert_eq!(seen(|seen| seen.beyond.push((0, 4, 3))), [beyond]);
     let lag = strictly(|history, _| history.settled.values_mut().for_each(|(committed, _)| *committed = 2));
     assert_eq!(lag, [Breach::Lag { place: (topic(), 0), committed: 2, end: 3 }]);
+}
+
+#[test]
+fn what_was_committed_without_being_durable_or_stored_without_being_there_is_noticed() {
+    for (committed, stored, end) in [(3, 2, 3), (1, 3, 2), (1, 0, 2)] {
+        let left = Left { place: ("param".to_owned(), 0), committed, stored, end };
+        let breaches = strictly(|history, _| history.left.push(left.clone()));
+        assert_eq!(breaches, [Breach::NotDurable { left }]);
+    }
+}
+
+#[test]
+fn a_panic_and_a_state_thrown_away_and_much_memory_and_what_is_owed_at_the_end_are_noticed() {
+    let logged = |line: &str, rules: &Rules| found(rules, |history, _| history.logs += line);
+    let said = |line: &str| [Breach::Logged { line: line.to_owned() }];
+    assert_eq!(logged("thread 'shard-0' panicked at", &after_a_death()), said("thread 'shard-0' panicked at"));
+    assert_eq!(logged("it is set aside", &after_a_death()), said("it is set aside"));
+    assert_eq!(logged("it is set aside", &Rules { losses: 1, ..after_a_death() }), []);
+    assert_eq!(strictly(|history, _| history.peak_kib = 151 << 10), [Breach::Memory { peak_kib: 151 << 10 }]);
+    let roomy = Rules { more_memory_mib: 1, ..after_a_death() };
+    assert_eq!(found(&roomy, |history, _| history.peak_kib = 151 << 10), []);
+    assert_eq!(strictly(|history, _| history.owed = 1), [Breach::Owed { entries: 1 }]);
 }
