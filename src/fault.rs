@@ -11,8 +11,8 @@ pub const HOLD_POINT: &str = "QUORATE_HOLD_POINT";
 /// The environment variable that names a place and the passing of it that fails: `device_sync:3`. Those before and after
 /// it do not.
 pub const FAIL_POINT: &str = "QUORATE_FAIL_POINT";
-/// The environment variable that names a station: the process dies in each call for it.
-pub const DEADLY_STATION: &str = "QUORATE_DEADLY_STATION";
+/// The environment variable that names a module and a station: the process dies in each such call, `digest/S1`.
+pub const DEADLY_CALL: &str = "QUORATE_DEADLY_CALL";
 /// The environment variable that names a file with a number: by so many milliseconds the wall clock goes wrong.
 pub const CLOCK_FILE: &str = "QUORATE_CLOCK_FILE";
 
@@ -26,14 +26,14 @@ pub fn kill_point(name: &str) {
     let _ = name;
 }
 
-/// A module is called for a station. Aborts the process if [`DEADLY_STATION`] says so, as a module might that writes where
+/// A module is called for a station. Aborts the process if [`DEADLY_CALL`] says so, as a module might that writes where
 /// it must not or asks for more memory than there is.
 #[inline]
-pub fn deadly_call(station: &str) {
+pub fn deadly_call(module: &str, station: &str) {
     #[cfg(debug_assertions)]
-    armed::call(station);
+    armed::call(module, station);
     #[cfg(not(debug_assertions))]
-    let _ = station;
+    let _ = (module, station);
 }
 
 /// Passes a place of this name.
@@ -138,14 +138,11 @@ mod armed {
         ANY_DEAF.load(Ordering::Acquire) && DEAF.lock().unwrap_or_else(PoisonError::into_inner).contains(group)
     }
 
-    pub(super) fn call(station: &str) {
-        static DEADLY: OnceLock<Option<OsString>> = OnceLock::new();
-        if DEADLY
-            .get_or_init(|| std::env::var_os(super::DEADLY_STATION))
-            .as_ref()
-            .is_some_and(|deadly| deadly == station)
-        {
-            tracing::error!(station, "killed by a call that was asked to");
+    pub(super) fn call(module: &str, station: &str) {
+        static DEADLY: OnceLock<Option<String>> = OnceLock::new();
+        let deadly = DEADLY.get_or_init(|| std::env::var(super::DEADLY_CALL).ok());
+        if deadly.as_ref().and_then(|deadly| deadly.split_once('/')) == Some((module, station)) {
+            tracing::error!(point = "deadly_call", module, station, "killed by a call that was asked to");
             std::process::abort();
         }
     }

@@ -160,6 +160,16 @@ impl Progress {
         Some(if progress.assignment.live_from.covers(row.offset) { Mode::Load } else { Mode::Live })
     }
 
+    /// Whether a record was handed out before, under an earlier assignment in the same life of the topic.
+    #[must_use]
+    pub fn is_again(&self, topic: TopicId, row: &RecordRow) -> bool {
+        let TopicProgress { partitions, gone, .. } = &self.topics[topic.ix()];
+        let progress = partitions.get(&row.partition).zip(gone.get(&row.partition));
+        progress.is_some_and(|(progress, gone)| {
+            progress.assignment.incarnation == gone.assignment.incarnation && gone.position.covers(row.offset)
+        })
+    }
+
     /// Everything before `at.position` has been handed out; `newest` is the highest record timestamp among it.
     pub fn moved(&mut self, topic: TopicId, at: PartitionPosition, newest: Option<Millis>) {
         let Some(progress) = self.topics[topic.ix()].partitions.get_mut(&at.partition) else { return };
@@ -328,11 +338,20 @@ mod tests {
         assert_eq!(progress.cut(), []);
         assert_eq!(progress.departed()[0].reached, NextOffset(30));
         progress.assigned(TOPIC, Assignment { epoch: Epoch(2), ..assignment(10) });
+        let again = |progress: &Progress| [29, 30].map(|offset| progress.is_again(TOPIC, &row(offset)));
+        assert_eq!(again(&progress), [true, false]);
         assert_eq!(progress.departed(), []);
         assert_eq!((progress.cut()[0].position, progress.cut()[0].reached), (NextOffset(10), NextOffset(30)));
         progress.revoked(TOPIC, 0, Epoch(2));
         progress.assigned(TOPIC, Assignment { epoch: Epoch(3), incarnation: 1, ..assignment(0) });
         assert_eq!(progress.cut()[0].reached, NextOffset(0), "another life has offsets of its own");
+        assert_eq!(again(&progress), [false; 2]);
+    }
+
+    fn row(offset: i64) -> RecordRow {
+        let mut batch = crate::record::RecordBatch::new(TOPIC);
+        batch.push((0, Offset(offset), Epoch(3)), Millis(0), None, None).expect("room");
+        batch.rows()[0]
     }
 
     #[test]

@@ -298,11 +298,16 @@ impl Router {
         self.counts.add_standstill(standstill);
     }
 
-    /// Hands what could not be decoded to the dead-letter writer, except what an earlier life has written already.
+    /// Hands what could not be decoded to the dead-letter writer, except what an earlier life or this one has given to it
+    /// already.
     async fn bury(&self, readings: &Readings, modes: &Modes) {
         let source = readings.source();
-        let is_live = |dead: &&DeadRecord| modes.at(&source.rows()[dead.record as usize]) == Some(Mode::Live);
-        let dead = readings.dead().iter().filter(is_live);
+        let topic = source.topic();
+        let is_news = |dead: &&DeadRecord| {
+            let row = &source.rows()[dead.record as usize];
+            modes.at(row) == Some(Mode::Live) && !self.progress.is_again(topic, row)
+        };
+        let dead = readings.dead().iter().filter(is_news);
         let letters = DeadLetter::of_records(&self.plan, readings, dead, self.clock.now());
         if !letters.is_empty() {
             self.dead.send(letters).await;

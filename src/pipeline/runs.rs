@@ -157,7 +157,7 @@ impl Runs {
     async fn call(&self, module: ModuleId, input: &Arc<ModuleInput>, call: Call) -> Result<Vec<Output>, Trouble> {
         let under_way = UnderWay::begin(self.calls.as_ref(), &input.module, input.station.as_str());
         kill_point("before_module");
-        deadly_call(input.station.as_str());
+        deadly_call(&input.module, input.station.as_str());
         let outcome = self.executor.call(module, Arc::clone(input)).await;
         drop(under_way);
         kill_point("after_module");

@@ -28,6 +28,10 @@ pub const MODULES: [&str; 3] = [LATEST, BUCKETS, TASKS];
 /// Where the service keeps its state, in its working directory.
 pub const STATE: &str = "state";
 
+/// Deaths in the same call after which its station pauses, and for how long.
+pub const DEATHS: u32 = 3;
+pub const PAUSE_S: u64 = 20;
+
 /// What a scenario changes.
 #[derive(Clone, Debug)]
 pub struct Knobs {
@@ -227,6 +231,9 @@ heartbeat_interval_ms = {heartbeat_ms}
             .expect("memory");
         if module == LATEST {
             writeln!(text, "trigger = {{ on = [{requires}], min_interval = \"{min_interval_ms}ms\" }}")
+                .expect("memory");
+            let pause = format!("{PAUSE_S}s");
+            writeln!(text, "quarantine = {{ after = {DEATHS}, pause = {pause:?}, max_pause = {pause:?} }}")
                 .expect("memory");
         }
     }

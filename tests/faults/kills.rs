@@ -5,12 +5,13 @@ use std::time::Duration;
 use quorate_testkit::{require_broker, within};
 
 use crate::checker::Rules;
-use crate::config::Knobs;
+use crate::config::{DEATHS, Knobs, LATEST};
 use crate::history::Role;
 use crate::scenario::{Scenario, broker};
 use crate::seed::rounds;
 use crate::service::{PATIENCE, Signal};
 use crate::soak::visitor::visit;
+use crate::workload::STATIONS;
 
 /// Where the service may be killed, and how many passings there are to choose from before it dies.
 const POINTS: [(&str, u64); 16] = [
@@ -72,6 +73,28 @@ fn matrix_01_sigkill_while_results_come() {
     }
     let service = scenario.start();
     scenario.finish(service, &load.stop(), &Rules::default());
+}
+
+#[test]
+fn matrix_38_a_call_that_keeps_ending_the_process_pauses_its_station_and_everybody_else_is_served() {
+    let broker = require_broker!(broker());
+    let scenario = Scenario::begin(broker, "kill-call", static_member());
+    let mut workload = scenario.workload();
+    for _ in 0..DEATHS {
+        scenario.start_deadly(LATEST, "S1").until_dead_at("deadly_call");
+    }
+    let mut service = scenario.start_deadly(LATEST, "S1");
+    service.until_logged("station pauses", 1);
+    (0..STATIONS).for_each(|station| workload.send(Role::Orders, station));
+    workload.flush();
+    scenario.until_settled();
+    let others = STATIONS as i64 - 1;
+    within(PATIENCE, "results of the others", || (scenario.results() >= others).then_some(()));
+    assert_eq!(service.terminate(scenario.drain_bound()), 0, "what waits for the end of a pause waits on");
+    let before = scenario.results();
+    let service = scenario.start();
+    scenario.until_more_results(before);
+    scenario.finish(service, &workload, &Rules::default());
 }
 
 #[test]

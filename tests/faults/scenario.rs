@@ -18,8 +18,8 @@ use crate::observer;
 use crate::remains::{Ends, Remains};
 use crate::seed::{Chance, seed};
 use crate::service::{
-    PATIENCE, Service, quorate, quorate_armed, quorate_clocked, quorate_deaf_to_limits, quorate_failing, quorate_held,
-    quorate_limited,
+    PATIENCE, Service, quorate, quorate_armed, quorate_clocked, quorate_deadly, quorate_deaf_to_limits,
+    quorate_failing, quorate_held, quorate_limited,
 };
 use crate::watch::Watch;
 use crate::workload::Workload;
@@ -145,6 +145,11 @@ impl<'b> Scenario<'b> {
     /// Starts the service so that whoever passes a place of this name for the `nth` time is held up for so long.
     pub fn start_held(&self, point: &str, nth: u64, pause: Duration) -> Service {
         self.start_by(&mut quorate_held(point, nth, pause), self.dir.path())
+    }
+
+    /// Starts the service so that it dies in each call of a module for a station.
+    pub fn start_deadly(&self, module: &str, station: &str) -> Service {
+        self.start_by(&mut quorate_deadly(module, station), self.dir.path())
     }
 
     /// Starts the service so that its disk fails once: when it passes a place of this name for the `nth` time.

@@ -42,6 +42,13 @@ pub fn quorate_held(point: &str, nth: u64, pause: Duration) -> Command {
     command
 }
 
+/// The same, dying in each call of a module for a station.
+pub fn quorate_deadly(module: &str, station: &str) -> Command {
+    let mut command = quorate(&[]);
+    command.env("QUORATE_DEADLY_CALL", format!("{module}/{station}"));
+    command
+}
+
 /// The same, whose disk fails once: when it passes a place of this name for the `nth` time.
 pub fn quorate_failing(point: &str, nth: u64) -> Command {
     let mut command = quorate(&[]);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use quorate::state::MemoryStore;
 use serde_json::json;
 
 use crate::support::{Reply, START, Scripted, World, seen_of};
@@ -128,6 +129,22 @@ async fn a_topic_that_stands_still_keeps_no_module_waiting_after_a_rebalance_and
     assert_eq!(seen(&module), [0]);
     world.pass(10_000).await;
     assert_eq!(world.committed("A"), Some(1), "it stays where it stands");
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_cannot_be_decoded_is_one_dead_letter_also_when_it_is_read_again_after_a_rebalance() {
+    let module = Scripted::new("m", |_| Reply::Echo);
+    let mut world = World::keeping(CONFIG, vec![module], &MemoryStore::default());
+    world.assign_all().await;
+    world.send("A", &["not JSON", "neither"]).await;
+    world.revoke("A", 0).await;
+    // What was flushed when it came back was older.
+    world.assign("A", 0, 1, 1, 3).await;
+    world.send("A", &["neither", "nor this"]).await;
+    world.pass(5_000).await;
+    assert_eq!(world.publisher.of("test-dead-letters").len(), 3);
+    assert_eq!(world.committed("A"), Some(3));
     world.stop().await;
 }
 

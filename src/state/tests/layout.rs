@@ -7,8 +7,8 @@ use prost::Message;
 use quorate_core::shard::PendingState;
 use quorate_core::{ClosedBucketState, PendingContent, WindowState};
 
-use super::super::batch::{Batch, EarlyByShard};
 use super::super::TopicShape;
+use super::super::batch::{Batch, EarlyByShard};
 use super::super::disk::{Pending, Shape, Window};
 use super::super::entry::{Entry, EntryReader};
 use super::super::key::Key;
