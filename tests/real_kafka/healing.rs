@@ -96,16 +96,11 @@ fn row_1_30_a_missing_topic_ends_the_start_or_is_created_as_the_setting_says() {
 #[test]
 fn row_4_27_a_denied_topic_and_a_denied_group_are_named_and_heal_when_the_right_is_granted() {
     let broker = &require_broker!(Broker::start(BrokerOptions::secured()));
-    denied(&Place::new(broker, "row_4_27_denied"));
-    denied(&Place::on_disk(broker, "row_4_27_denied_disk"));
-}
-
-fn denied(place: &Place<'_>) {
-    let broker = place.broker;
+    let place = Place::new(broker, "row_4_27_denied");
     place.create(&["A", "B"]);
     let stations = stations(10);
     let (near, far) = (Scripted::echo("near"), Scripted::echo("far"));
-    let mut config = config(place);
+    let mut config = config(&place);
     let _password = log_in(&mut config, broker, User::Svc);
     for topic in ["A", "B"] {
         place.produce(topic, stations.iter().map(|station| reading(station, 1)));
@@ -114,24 +109,24 @@ fn denied(place: &Place<'_>) {
 
     // Denied at the start.
     let running = Running::start(&config, &[&near, &far]);
-    let mut results = Results::of(place);
-    results.until_last(place, "near", &stations, &[("A", 1)]);
-    running.until_fails(place, "B", TroubleKind::TopicDenied);
-    running.until_assigned(place, "A");
+    let mut results = Results::of(&place);
+    results.until_last(&place, "near", &stations, &[("A", 1)]);
+    running.until_fails(&place, "B", TroubleKind::TopicDenied);
+    running.until_assigned(&place, "A");
     assert_eq!(far.calls(), 0);
     broker.allow_topic(User::Svc, &place.topic("B"));
-    results.until_last(place, "far", &stations, &[("A", 1), ("B", 1)]);
+    results.until_last(&place, "far", &stations, &[("A", 1), ("B", 1)]);
 
     // Denied while it is read.
     broker.deny_topic(User::Svc, &place.topic("B"));
-    running.until_fails(place, "B", TroubleKind::TopicDenied);
+    running.until_fails(&place, "B", TroubleKind::TopicDenied);
     for topic in ["A", "B"] {
         place.produce(topic, stations.iter().map(|station| reading(station, 2)));
     }
-    results.until_last(place, "near", &stations, &[("A", 2)]);
-    results.until_last(place, "far", &stations, &[("A", 2), ("B", 1)]);
+    results.until_last(&place, "near", &stations, &[("A", 2)]);
+    results.until_last(&place, "far", &stations, &[("A", 2), ("B", 1)]);
     broker.allow_topic(User::Svc, &place.topic("B"));
-    results.until_last(place, "far", &stations, &[("A", 2), ("B", 2)]);
+    results.until_last(&place, "far", &stations, &[("A", 2), ("B", 2)]);
     for topic in ["A", "B"] {
         place.until_all_committed(&place.group(topic), topic);
     }
@@ -140,13 +135,13 @@ fn denied(place: &Place<'_>) {
     // The group denied instead of the topic.
     broker.deny_group(User::Svc, &place.group("B"));
     let running = Running::start(&config, &[&near, &far]);
-    running.until_fails(place, "B", TroubleKind::GroupDenied);
+    running.until_fails(&place, "B", TroubleKind::GroupDenied);
     place.produce("A", stations.iter().map(|station| reading(station, 3)));
-    results.until_last(place, "near", &stations, &[("A", 3)]);
+    results.until_last(&place, "near", &stations, &[("A", 3)]);
     broker.allow_group(User::Svc, &place.group("B"));
-    running.until_assigned(place, "B");
+    running.until_assigned(&place, "B");
     place.produce("B", stations.iter().map(|station| reading(station, 3)));
-    results.until_last(place, "far", &stations, &[("A", 3), ("B", 3)]);
+    results.until_last(&place, "far", &stations, &[("A", 3), ("B", 3)]);
     place.until_all_committed(&place.group("B"), "B");
     assert!(running.stop().drained);
 }
