@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use quorate_core::ident::Millis;
 use quorate_core::plan::Plan;
-use quorate_core::shard::PendingChange;
+use quorate_core::shard::{Changes, PendingChange};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -40,23 +40,19 @@ pub(super) fn begin(
     now: Millis,
 ) -> Result<Begun, OpenError> {
     let opened = LocalStore::open(dir, identity, now)?;
-    let Opened { store, positions, ceilings, letters, topics, is_fresh, set_aside } = opened;
-    if set_aside.is_some() {
-        pipeline.state_was_lost();
-    }
-    let (reload, dropped) = compare(plan, &topics);
+    let Opened { store, positions, ceilings, letters, topics, is_fresh, was_lost, .. } = opened;
     let shapes: Vec<TopicShape> = plan.topics.iter().map(shape_of).collect();
     // Until everything was read again the store says that it was not.
-    let read_again = |(shape, again): (&TopicShape, &bool)| match again {
-        true => TopicShape { unread: true, ..shape.clone() },
-        false => shape.clone(),
-    };
-    let unread: Vec<TopicShape> = shapes.iter().zip(&reload).map(read_again).collect();
+    let (topics, dropped) = compare(plan, &topics, was_lost);
+    let reload: Vec<bool> = topics.iter().map(|topic| topic.unread).collect();
     let unusable = |e: crate::pipeline::durable::StoreError| OpenError::Unusable {
         what: format!("the state in {} cannot be used: {e}", dir.display()),
         remedy: "see to the disk".to_owned(),
     };
-    store.adopt(&unread, &dropped).map_err(unusable)?;
+    store.adopt(&topics, &dropped).map_err(unusable)?;
+    for topic in topics.iter().filter(|topic| topic.lost) {
+        pipeline.restore(&Changes::lost(Arc::clone(&topic.name)));
+    }
     let (mut places, mut left) = (0, Left::default());
     store
         .load(&mut |changes| {
@@ -143,26 +139,28 @@ impl Unread {
 
 fn shape_of(topic: &quorate_core::plan::TopicPlan) -> TopicShape {
     let (name, shape, reach) = (Arc::clone(&topic.name), topic.shape(), topic.reach());
-    TopicShape { name, shape, reach, unread: false }
+    TopicShape { name, shape, reach, unread: false, lost: false }
 }
 
-/// Which topics are to be read again, and of which the windows mean something else than they did.
-fn compare<'a>(plan: &'a Plan, stored: &[TopicShape]) -> (Vec<bool>, Vec<&'a str>) {
+/// What the store is to say of topics until they were read again, and of which the windows mean something else than they did.
+fn compare<'a>(plan: &'a Plan, stored: &[TopicShape], was_lost: bool) -> (Vec<TopicShape>, Vec<&'a str>) {
     let mut dropped = Vec::new();
-    let reload = plan.topics.iter().map(|topic| {
-        let name = &*topic.name;
-        let Some(before) = stored.iter().find(|stored| *stored.name == *name) else { return true };
-        if before.shape != topic.shape() {
-            warn!(topic = name, was = before.shape, is = topic.shape(), "windows are made differently, read again");
+    let topics = plan.topics.iter().map(|topic| {
+        let (name, now) = (&*topic.name, shape_of(topic));
+        let Some(before) = stored.iter().find(|stored| *stored.name == *name) else {
+            return TopicShape { unread: true, lost: was_lost, ..now };
+        };
+        if before.shape != now.shape {
+            warn!(topic = name, was = before.shape, is = now.shape, "windows are made differently, read again");
             dropped.push(name);
-            return true;
+            return TopicShape { unread: true, lost: true, ..now };
         }
-        let wider = before.unread || topic.reaches_beyond(&before.reach);
-        if wider {
+        let wider = topic.reaches_beyond(&before.reach);
+        if wider && !before.unread {
             info!(topic = name, "windows reach further back than they did, read again");
         }
-        wider
+        TopicShape { unread: before.unread || wider, lost: before.lost, ..now }
     });
-    let reload = reload.collect();
-    (reload, dropped)
+    let topics = topics.collect();
+    (topics, dropped)
 }

@@ -52,6 +52,8 @@ pub struct TopicShape {
     pub reach: Vec<i64>,
     /// The topic was not read to the end of what they are to hold.
     pub unread: bool,
+    /// What was there before is gone, and nothing has taken its place yet.
+    pub lost: bool,
 }
 
 /// A store that was opened, and everything of it but windows and debts: see [`LocalStore::load`].
@@ -69,6 +71,8 @@ pub struct Opened {
     pub topics: Vec<TopicShape>,
     /// Nothing was ever kept here: topics are to be read again.
     pub is_fresh: bool,
+    /// What was kept here before is gone, now or since a start that came to nothing.
+    pub was_lost: bool,
     /// What was found instead and could not be used.
     pub set_aside: Option<SetAside>,
 }

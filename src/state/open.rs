@@ -70,6 +70,7 @@ impl LocalStore {
         if stale_file {
             file.committed(sequence).map_err(|e| unusable("cannot write in", dir, &e))?;
         }
+        let was_lost = set_aside.is_some() || (sequence == 0 && has_set_aside(&directory)?);
         let early = EarlyByShard::loaded(scanned.early);
         let store = LocalStore::new(directory, identity.clone(), database, file, sequence, early);
         Ok(Opened {
@@ -79,6 +80,7 @@ impl LocalStore {
             letters: scanned.letters,
             topics: scanned.topics,
             is_fresh: sequence == 0,
+            was_lost,
             set_aside,
         })
     }
@@ -86,14 +88,22 @@ impl LocalStore {
 
 fn set_aside(directory: &Directory, why: String, now: Millis) -> Result<SetAside, OpenError> {
     let dir = &directory.path;
-    let (to, kept) = directory.set_aside(now).map_err(|e| unusable("cannot set a bad store aside in", dir, &e))?;
+    let failed = |e| unusable("cannot set a bad store aside in", dir, &e);
+    let (to, kept) = directory.aside(now).map_err(failed)?;
+    // Said first: whoever looks for the store must find where it went, whatever happens meanwhile.
     error!(
         why,
         set_aside = %to.display(),
         kept,
         "the state store is not what was written: it is set aside, a fresh one is made, topics are read again"
     );
+    directory.move_to(&to).map_err(failed)?;
     Ok(SetAside { to, why })
+}
+
+/// Whether a store was set aside here. One that holds nothing yet was made in its place.
+fn has_set_aside(directory: &Directory) -> Result<bool, OpenError> {
+    directory.has_set_aside().map_err(|e| unusable("cannot look into", &directory.path, &e))
 }
 
 /// A directory's content, found good.

@@ -48,6 +48,8 @@ pub(in crate::state) struct Shape {
     one_reach: i64,
     #[prost(sint64, repeated, tag = "3")]
     reach: Vec<i64>,
+    #[prost(bool, tag = "4")]
+    lost: bool,
 }
 
 /// A dead letter that waits; its id is in the key.
@@ -132,14 +134,15 @@ impl Position {
 
 impl From<&TopicShape> for Shape {
     fn from(shape: &TopicShape) -> Self {
-        let TopicShape { name: _, shape, reach, unread } = shape.clone();
-        Self { shape, one_reach: if unread { i64::MIN } else { 0 }, reach }
+        let TopicShape { name: _, shape, reach, unread, lost } = shape.clone();
+        Self { shape, one_reach: if unread { i64::MIN } else { 0 }, reach, lost }
     }
 }
 
 impl Shape {
     pub(in crate::state) fn of(self, name: Arc<str>) -> TopicShape {
-        TopicShape { name, shape: self.shape, reach: self.reach, unread: self.one_reach == i64::MIN }
+        let Self { shape, one_reach, reach, lost } = self;
+        TopicShape { name, shape, reach, unread: one_reach == i64::MIN, lost }
     }
 }
 

@@ -37,8 +37,8 @@ impl Reopened for LocalStore {
 
     fn next(self, dir: &Path) -> (Self, Told) {
         drop(self);
-        let Opened { store, positions, ceilings, letters, topics, is_fresh, set_aside } = opened(dir);
-        assert_eq!((is_fresh, set_aside), (false, None));
+        let Opened { store, positions, ceilings, letters, topics, is_fresh, was_lost, set_aside } = opened(dir);
+        assert_eq!((is_fresh, was_lost, set_aside), (false, false, None));
         (store, Told { positions, ceilings, letters, topics })
     }
 
@@ -155,7 +155,7 @@ async fn a_topic_of_another_shape_loses_its_windows_only<S: Reopened>() {
     let (dir, store) = S::begin();
     let shape = |name: &str, shape: &str| {
         let (reach, unread) = (vec![60, i64::MAX], name == "U");
-        TopicShape { name: name.into(), shape: shape.to_owned(), reach, unread }
+        TopicShape { name: name.into(), shape: shape.to_owned(), reach, unread, lost: unread }
     };
     store.shaped(&[shape("T", "a"), shape("U", "a")], &[]).expect("adopted");
     let mut flush = numbered(3, 2);

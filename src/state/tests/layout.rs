@@ -104,6 +104,6 @@ fn a_bucket_that_waits_is_read_though_it_was_stored_without_its_length() {
 fn a_shape_that_was_stored_before_reach_went_by_limits_is_read() {
     let [read, unread] = [&b"\x0a\x01a\x10\x78"[..], b"\x0a\x01a\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"]
         .map(|bytes| Shape::decode(bytes).expect("a message").of("T".into()));
-    let shape = TopicShape { name: "T".into(), shape: "a".to_owned(), reach: vec![], unread: false };
+    let shape = TopicShape { name: "T".into(), shape: "a".to_owned(), reach: vec![], unread: false, lost: false };
     assert_eq!((read, unread), (shape.clone(), TopicShape { unread: true, ..shape }));
 }

@@ -154,6 +154,21 @@ fn what_was_set_aside_once_is_never_touched_again() {
 }
 
 #[test]
+fn that_a_store_was_lost_is_known_until_something_else_was_kept() {
+    let dir = tempfile::tempdir().expect("a folder");
+    assert!(!opened(dir.path()).was_lost, "there was none");
+    fs::write(dir.path().join("ceilings"), "torn").expect("written");
+    let Opened { set_aside, was_lost, .. } = opened(dir.path());
+    assert!(was_lost && set_aside.is_some());
+    // Its process ended before it had kept anything.
+    let Opened { store, set_aside, was_lost, .. } = opened(dir.path());
+    assert!(was_lost && set_aside.is_none());
+    flush(&store, numbered(1, 1));
+    drop(store);
+    assert!(!opened(dir.path()).was_lost);
+}
+
+#[test]
 fn a_start_that_was_cut_off_leaves_nothing_in_the_way() {
     let dir = tempfile::tempdir().expect("a folder");
     fs::write(dir.path().join("state.redb.new"), "half a database").expect("written");
