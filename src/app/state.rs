@@ -1,6 +1,8 @@
 //! The state a service begins with: opens the store, compares what it holds with what the configuration asks for, and
 //! gives it to the pipeline.
 
+mod difference;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use quorate_core::shard::{Changes, PendingChange};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use self::difference::{Difference, Stored, shape_of};
 use crate::fault::kill_point;
 use crate::pipeline::durable::Standings;
 use crate::pipeline::{Kept, Pipeline};
@@ -40,16 +43,14 @@ pub(super) fn begin(
     now: Millis,
 ) -> Result<Begun, OpenError> {
     let opened = LocalStore::open(dir, identity, now)?;
-    let Opened { store, positions, ceilings, letters, topics, is_fresh, was_lost, .. } = opened;
-    let shapes: Vec<TopicShape> = plan.topics.iter().map(shape_of).collect();
-    // Until everything was read again the store says that it was not.
-    let (topics, dropped) = compare(plan, &topics, was_lost);
-    let reload: Vec<bool> = topics.iter().map(|topic| topic.unread).collect();
+    let Opened { store, positions, ceilings, letters, topics, modules, holdings, is_fresh, was_lost, .. } = opened;
+    let Difference { topics, modules, drops } =
+        Difference::between(plan, &Stored { topics, modules, holdings, was_lost });
     let unusable = |e: crate::pipeline::durable::StoreError| OpenError::Unusable {
         what: format!("the state in {} cannot be used: {e}", dir.display()),
         remedy: "see to the disk".to_owned(),
     };
-    store.adopt(&topics, &dropped).map_err(unusable)?;
+    store.adopt(&topics, &modules, &drops).map_err(unusable)?;
     for topic in topics.iter().filter(|topic| topic.lost) {
         pipeline.restore(&Changes::lost(Arc::clone(&topic.name)));
     }
@@ -70,8 +71,9 @@ pub(super) fn begin(
     standings.raised(ceilings);
     let store = Arc::new(store);
     pipeline.keep(Kept { store: Arc::clone(&store) as _, standings: Arc::clone(&standings), ahead: AHEAD });
-    let is_unread = reload.contains(&true);
-    let unread = is_unread.then(|| Unread { store, shapes, unread: reload.clone() });
+    let reload: Vec<bool> = topics.iter().map(|topic| topic.unread).collect();
+    let shapes = plan.topics.iter().map(shape_of).collect();
+    let unread = reload.contains(&true).then(|| Unread { store, shapes, unread: reload.clone() });
     Ok(Begun { standings, reload, unread })
 }
 
@@ -116,7 +118,7 @@ impl Unread {
             let read = self.take_read(&loaded.borrow_and_update());
             if !read.is_empty() {
                 let store = Arc::clone(&self.store);
-                let noted = blocking(move || store.adopt(&read, &[])).await;
+                let noted = blocking(move || store.note(&read)).await;
                 if let Some(Err(error)) = noted {
                     warn!(%error, "not noted that topics were read again: they will be once more at the next start");
                     return;
@@ -135,32 +137,4 @@ impl Unread {
         };
         topics.filter_map(read).collect()
     }
-}
-
-fn shape_of(topic: &quorate_core::plan::TopicPlan) -> TopicShape {
-    let (name, shape, reach) = (Arc::clone(&topic.name), topic.shape(), topic.reach());
-    TopicShape { name, shape, reach, unread: false, lost: false }
-}
-
-/// What the store is to say of topics until they were read again, and of which the windows mean something else than they did.
-fn compare<'a>(plan: &'a Plan, stored: &[TopicShape], was_lost: bool) -> (Vec<TopicShape>, Vec<&'a str>) {
-    let mut dropped = Vec::new();
-    let topics = plan.topics.iter().map(|topic| {
-        let (name, now) = (&*topic.name, shape_of(topic));
-        let Some(before) = stored.iter().find(|stored| *stored.name == *name) else {
-            return TopicShape { unread: true, lost: was_lost, ..now };
-        };
-        if before.shape != now.shape {
-            warn!(topic = name, was = before.shape, is = now.shape, "windows are made differently, read again");
-            dropped.push(name);
-            return TopicShape { unread: true, lost: true, ..now };
-        }
-        let wider = topic.reaches_beyond(&before.reach);
-        if wider && !before.unread {
-            info!(topic = name, "windows reach further back than they did, read again");
-        }
-        TopicShape { unread: before.unread || wider, lost: before.lost, ..now }
-    });
-    let topics = topics.collect();
-    (topics, dropped)
 }

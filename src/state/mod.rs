@@ -4,6 +4,7 @@
 //! One promise above all: what was acknowledged is found again, or its loss is found out. Knows the pipeline's door and
 //! the core's plain data; not what windows mean, nor Kafka.
 
+mod adopt;
 mod batch;
 mod ceilings;
 mod device;
@@ -19,12 +20,12 @@ mod threads;
 mod verify;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use thiserror::Error;
 
 use crate::pipeline::durable::{StoredCeiling, StoredLetter, StoredPosition};
 
+pub use adopt::{Drops, Holdings, ModuleShape, TopicShape};
 pub use local::LocalStore;
 pub use memory::MemoryStore;
 pub use verify::{Kind, Verified, verify};
@@ -41,21 +42,6 @@ pub struct Identity {
     pub group_id: String,
 }
 
-/// How the windows of a topic were shaped when they were filled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicShape {
-    /// The topic.
-    pub name: Arc<str>,
-    /// What of its settings decides what its windows hold; compared, never read.
-    pub shape: String,
-    /// How far back its windows reach, by each limit that they have.
-    pub reach: Vec<i64>,
-    /// The topic was not read to the end of what they are to hold.
-    pub unread: bool,
-    /// What was there before is gone, and nothing has taken its place yet.
-    pub lost: bool,
-}
-
 /// A store that was opened, and everything of it but windows and debts: see [`LocalStore::load`].
 #[derive(Debug)]
 pub struct Opened {
@@ -69,6 +55,10 @@ pub struct Opened {
     pub letters: Vec<StoredLetter>,
     /// How the windows of each topic were shaped.
     pub topics: Vec<TopicShape>,
+    /// What each module was when its runs were recorded.
+    pub modules: Vec<ModuleShape>,
+    /// What there is.
+    pub holdings: Holdings,
     /// Nothing was ever kept here: topics are to be read again.
     pub is_fresh: bool,
     /// What was kept here before is gone, now or since a start that came to nothing.
