@@ -46,6 +46,10 @@ pub(super) fn begin(
     let Opened { store, positions, ceilings, letters, topics, modules, holdings, is_fresh, was_lost, .. } = opened;
     let Difference { topics, modules, drops } =
         Difference::between(plan, &Stored { topics, modules, holdings, was_lost });
+    if !drops.windows.is_empty() {
+        let copy = store.copy_aside(now)?;
+        warn!(copy = %copy.display(), "windows are dropped: the store as it was is kept, nobody deletes it");
+    }
     let unusable = |e: crate::pipeline::durable::StoreError| OpenError::Unusable {
         what: format!("the state in {} cannot be used: {e}", dir.display()),
         remedy: "see to the disk".to_owned(),

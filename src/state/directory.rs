@@ -60,6 +60,17 @@ impl Directory {
         sync(&self.path)
     }
 
+    /// Copies everything there.
+    pub(super) fn copy_to(&self, to: &Path) -> io::Result<()> {
+        for file in self.content()? {
+            let copy = to.join(name(&file));
+            fs::copy(&file, &copy)?;
+            File::open(&copy)?.sync_all()?;
+        }
+        sync(to)?;
+        sync(&self.path)
+    }
+
     /// What belongs to the store.
     fn content(&self) -> io::Result<impl Iterator<Item = PathBuf>> {
         Ok(self.entries()?.filter(|path| !is_aside(path) && name(path) != LOCK))

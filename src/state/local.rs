@@ -1,21 +1,23 @@
 //! The store in a directory: one file of redb for everything, and a small one beside it for ceilings. What to write is
 //! made in `batch`; how a directory becomes a store, in `open`.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use async_trait::async_trait;
+use quorate_core::ident::Millis;
 use quorate_core::shard::Changes;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::adopt::Fate;
 use super::batch::{Batch, EarlyByShard};
 use super::ceilings::Ceilings;
-use super::directory::Directory;
+use super::directory::{Directory, unusable};
 use super::disk::Meta;
 use super::entry::{EntryReader, Pieces};
 use super::key::{Key, KeyReader};
 use super::threads::offload;
-use super::{Drops, FORMAT, Identity, ModuleShape, TopicShape};
+use super::{Drops, FORMAT, Identity, ModuleShape, OpenError, TopicShape};
 use crate::fault::kill_point;
 use crate::pipeline::durable::{Flush, StateStore, StoreError, StoredCeiling};
 
@@ -36,7 +38,7 @@ struct Inner {
     /// The first error, which is the answer to everything that comes after it.
     failed: OnceLock<StoreError>,
     /// Goes last: the directory stays locked until the database is closed.
-    _directory: Directory,
+    directory: Directory,
 }
 
 #[derive(Debug)]
@@ -61,7 +63,7 @@ impl LocalStore {
             writer: Mutex::new(writer),
             ceilings: Mutex::new(ceilings),
             failed: OnceLock::new(),
-            _directory: directory,
+            directory,
         }))
     }
 
@@ -96,6 +98,18 @@ impl LocalStore {
             let mut writer = lock(&inner.writer)?;
             inner.commit(&mut writer, Batch::of_shapes(topics), &Drops::default())
         })
+    }
+
+    /// Copies the store as it is into a folder of its own beside it, named after the time `now`, and says where. Blocks.
+    ///
+    /// # Errors
+    /// The disk is in the way; the store is as it was.
+    pub fn copy_aside(&self, now: Millis) -> Result<PathBuf, OpenError> {
+        let directory = &self.0.directory;
+        // Between two commits the files are what the next process would find.
+        let _writer = self.0.writer.lock();
+        let copied = directory.aside(now).and_then(|(to, _)| directory.copy_to(&to).map(|()| to));
+        copied.map_err(|e| unusable("cannot copy the store in", &directory.path, &e))
     }
 }
 
