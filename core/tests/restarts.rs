@@ -201,3 +201,12 @@ fn a_bucket_that_was_open_when_its_windows_were_lost_is_handed_over_and_none_of_
         .collect();
     assert_eq!(waits, [("LOST".to_owned(), 2 * SECOND)]);
 }
+
+#[test]
+fn the_text_that_tells_runs_of_a_module_from_those_of_another_one_is_part_of_what_is_stored() {
+    let topics = || vec![topic("A"), topic("B"), topic("C")];
+    let m = || module("m").requires(&["A", "B"]).optional(&["C"]);
+    let shape = |m: Module| plan(topics(), vec![m]).modules[0].shape();
+    assert_eq!(shape(m()), "version 1; requires A B; optional C");
+    assert_eq!(shape(m().min_interval(SECOND).on(&["A"])), shape(m()), "how often it runs is no part of it");
+}

@@ -1,16 +1,19 @@
 //! The state a service begins with: opens the store, compares what it holds with what the configuration asks for, and
 //! gives it to the pipeline.
 
+mod difference;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use quorate_core::ident::Millis;
 use quorate_core::plan::Plan;
-use quorate_core::shard::PendingChange;
+use quorate_core::shard::{Changes, PendingChange};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use self::difference::{Difference, Stored, shape_of};
 use crate::fault::kill_point;
 use crate::pipeline::durable::{CallLog, Deadly, Standings};
 use crate::pipeline::{Kept, Pipeline};
@@ -40,23 +43,21 @@ pub(super) fn begin(
     now: Millis,
 ) -> Result<Begun, OpenError> {
     let opened = LocalStore::open(dir, identity, now)?;
-    let Opened { store, positions, ceilings, letters, topics, is_fresh, set_aside } = opened;
-    if set_aside.is_some() {
-        pipeline.state_was_lost();
+    let Opened { store, positions, ceilings, letters, topics, modules, holdings, is_fresh, was_lost, .. } = opened;
+    let Difference { topics, modules, drops } =
+        Difference::between(plan, &Stored { topics, modules, holdings, was_lost });
+    if !drops.windows.is_empty() {
+        let copy = store.copy_aside(now)?;
+        warn!(copy = %copy.display(), "windows are dropped: the store as it was is kept, nobody deletes it");
     }
-    let (reload, dropped) = compare(plan, &topics);
-    let shapes: Vec<TopicShape> = plan.topics.iter().map(shape_of).collect();
-    // Until everything was read again the store says that it was not.
-    let read_again = |(shape, again): (&TopicShape, &bool)| match again {
-        true => TopicShape { unread: true, ..shape.clone() },
-        false => shape.clone(),
-    };
-    let unread: Vec<TopicShape> = shapes.iter().zip(&reload).map(read_again).collect();
     let unusable = |e: crate::pipeline::durable::StoreError| OpenError::Unusable {
         what: format!("the state in {} cannot be used: {e}", dir.display()),
         remedy: "see to the disk".to_owned(),
     };
-    store.adopt(&unread, &dropped).map_err(unusable)?;
+    store.adopt(&topics, &modules, &drops).map_err(unusable)?;
+    for topic in topics.iter().filter(|topic| topic.lost) {
+        pipeline.restore(&Changes::lost(Arc::clone(&topic.name)));
+    }
     let (mut places, mut left) = (0, Left::default());
     store
         .load(&mut |changes| {
@@ -78,8 +79,9 @@ pub(super) fn begin(
     pipeline.pause_deadly(&deadly, now);
     let calls: Option<Arc<dyn CallLog>> = Some(Arc::new(calls));
     pipeline.keep(Kept { store: Arc::clone(&store) as _, standings: Arc::clone(&standings), ahead: AHEAD, calls });
-    let is_unread = reload.contains(&true);
-    let unread = is_unread.then(|| Unread { store, shapes, unread: reload.clone() });
+    let reload: Vec<bool> = topics.iter().map(|topic| topic.unread).collect();
+    let shapes = plan.topics.iter().map(shape_of).collect();
+    let unread = reload.contains(&true).then(|| Unread { store, shapes, unread: reload.clone() });
     Ok(Begun { standings, reload, unread })
 }
 
@@ -128,7 +130,7 @@ impl Unread {
             let read = self.take_read(&loaded.borrow_and_update());
             if !read.is_empty() {
                 let store = Arc::clone(&self.store);
-                let noted = blocking(move || store.adopt(&read, &[])).await;
+                let noted = blocking(move || store.note(&read)).await;
                 if let Some(Err(error)) = noted {
                     warn!(%error, "not noted that topics were read again: they will be once more at the next start");
                     return;
@@ -147,30 +149,4 @@ impl Unread {
         };
         topics.filter_map(read).collect()
     }
-}
-
-fn shape_of(topic: &quorate_core::plan::TopicPlan) -> TopicShape {
-    let (name, shape, reach) = (Arc::clone(&topic.name), topic.shape(), topic.reach());
-    TopicShape { name, shape, reach, unread: false }
-}
-
-/// Which topics are to be read again, and of which the windows mean something else than they did.
-fn compare<'a>(plan: &'a Plan, stored: &[TopicShape]) -> (Vec<bool>, Vec<&'a str>) {
-    let mut dropped = Vec::new();
-    let reload = plan.topics.iter().map(|topic| {
-        let name = &*topic.name;
-        let Some(before) = stored.iter().find(|stored| *stored.name == *name) else { return true };
-        if before.shape != topic.shape() {
-            warn!(topic = name, was = before.shape, is = topic.shape(), "windows are made differently, read again");
-            dropped.push(name);
-            return true;
-        }
-        let wider = before.unread || topic.reaches_beyond(&before.reach);
-        if wider {
-            info!(topic = name, "windows reach further back than they did, read again");
-        }
-        wider
-    });
-    let reload = reload.collect();
-    (reload, dropped)
 }

@@ -39,21 +39,46 @@ impl Directory {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
-    /// Moves everything into a folder of its own and says where that is and how many such folders there are.
-    pub(super) fn set_aside(&self, now: Millis) -> io::Result<(PathBuf, usize)> {
-        let entries: Vec<PathBuf> =
-            fs::read_dir(&self.path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
-        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let is_aside = |path: &&PathBuf| name(path).starts_with(SET_ASIDE);
-        let before = entries.iter().filter(is_aside).count();
+    /// Makes a folder for what is set aside, and says where that is and how many such folders there are.
+    pub(super) fn aside(&self, now: Millis) -> io::Result<(PathBuf, usize)> {
         let to = self.unused(&stamp(now));
         private_dir(&to)?;
-        for entry in entries.iter().filter(|path| !is_aside(path) && name(path) != LOCK) {
-            fs::rename(entry, to.join(name(entry)))?;
+        Ok((to, self.entries()?.filter(|path| is_aside(path)).count()))
+    }
+
+    /// Whether there is such a folder.
+    pub(super) fn has_set_aside(&self) -> io::Result<bool> {
+        Ok(self.entries()?.any(|path| is_aside(&path)))
+    }
+
+    /// Moves everything there.
+    pub(super) fn move_to(&self, to: &Path) -> io::Result<()> {
+        for file in self.content()? {
+            fs::rename(&file, to.join(name(&file)))?;
         }
-        sync(&to)?;
-        sync(&self.path)?;
-        Ok((to, before + 1))
+        sync(to)?;
+        sync(&self.path)
+    }
+
+    /// Copies everything there.
+    pub(super) fn copy_to(&self, to: &Path) -> io::Result<()> {
+        for file in self.content()? {
+            let copy = to.join(name(&file));
+            fs::copy(&file, &copy)?;
+            File::open(&copy)?.sync_all()?;
+        }
+        sync(to)?;
+        sync(&self.path)
+    }
+
+    /// What belongs to the store.
+    fn content(&self) -> io::Result<impl Iterator<Item = PathBuf>> {
+        Ok(self.entries()?.filter(|path| !is_aside(path) && name(path) != LOCK))
+    }
+
+    fn entries(&self) -> io::Result<std::vec::IntoIter<PathBuf>> {
+        let entries: io::Result<Vec<_>> = fs::read_dir(&self.path)?.map(|entry| Ok(entry?.path())).collect();
+        Ok(entries?.into_iter())
     }
 
     fn unused(&self, stamp: &str) -> PathBuf {
@@ -61,6 +86,14 @@ impl Directory {
         let others = (2..).map(|nth| self.path.join(format!("{SET_ASIDE}{stamp}-{nth}")));
         std::iter::once(plain).chain(others).find(|path| !path.exists()).expect("there is always another number")
     }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn is_aside(path: &Path) -> bool {
+    name(path).starts_with(SET_ASIDE)
 }
 
 /// An error of the file system, with what to do about it.

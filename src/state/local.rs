@@ -1,20 +1,23 @@
 //! The store in a directory: one file of redb for everything, and a small one beside it for ceilings. What to write is
 //! made in `batch`; how a directory becomes a store, in `open`.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use async_trait::async_trait;
-use quorate_core::shard::{Changes, Of};
+use quorate_core::ident::Millis;
+use quorate_core::shard::Changes;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
+use super::adopt::Fate;
 use super::batch::{Batch, EarlyByShard};
 use super::ceilings::Ceilings;
-use super::directory::Directory;
+use super::directory::{Directory, unusable};
 use super::disk::Meta;
 use super::entry::{EntryReader, Pieces};
 use super::key::{Key, KeyReader};
 use super::threads::offload;
-use super::{FORMAT, Identity, TopicShape};
+use super::{Drops, FORMAT, Identity, ModuleShape, OpenError, TopicShape};
 use crate::fault::kill_point;
 use crate::pipeline::durable::{Flush, StateStore, StoreError, StoredCeiling};
 
@@ -35,14 +38,15 @@ struct Inner {
     /// The first error, which is the answer to everything that comes after it.
     failed: OnceLock<StoreError>,
     /// Goes last: the directory stays locked until the database is closed.
-    _directory: Directory,
+    directory: Directory,
 }
 
 #[derive(Debug)]
-struct Writer {
+pub(super) struct Writer {
     /// Commits so far.
-    sequence: u64,
-    early: EarlyByShard,
+    pub(super) sequence: u64,
+    pub(super) modules: Vec<ModuleShape>,
+    pub(super) early: EarlyByShard,
 }
 
 impl LocalStore {
@@ -51,16 +55,15 @@ impl LocalStore {
         identity: Identity,
         database: Database,
         ceilings: Ceilings,
-        sequence: u64,
-        early: EarlyByShard,
+        writer: Writer,
     ) -> Self {
         Self(Arc::new(Inner {
             identity,
             database,
-            writer: Mutex::new(Writer { sequence, early }),
+            writer: Mutex::new(writer),
             ceilings: Mutex::new(ceilings),
             failed: OnceLock::new(),
-            _directory: directory,
+            directory,
         }))
     }
 
@@ -73,16 +76,40 @@ impl LocalStore {
         self.0.unless_failed(|inner| inner.load(each))
     }
 
-    /// Notes how topics are shaped and forgets the windows of those in `drop_slots_of`, durably and all at once. What
-    /// was noted of other topics stays. Blocks.
+    /// Notes how topics and modules are shaped and forgets what does not go with it, durably and all at once. What was
+    /// noted of other topics stays. Blocks.
     ///
     /// # Errors
     /// As for [`StateStore::flush`].
-    pub fn adopt(&self, shapes: &[TopicShape], drop_slots_of: &[&str]) -> Result<(), StoreError> {
+    pub fn adopt(&self, topics: &[TopicShape], modules: &[ModuleShape], drops: &Drops) -> Result<(), StoreError> {
         self.0.unless_failed(|inner| {
             let mut writer = lock(&inner.writer)?;
-            inner.commit(&mut writer, Batch::of_shapes(shapes), drop_slots_of)
+            writer.modules = modules.to_vec();
+            inner.commit(&mut writer, Batch::of_shapes(topics), drops)
         })
+    }
+
+    /// Notes how these topics are shaped, durably. Blocks.
+    ///
+    /// # Errors
+    /// As for [`StateStore::flush`].
+    pub fn note(&self, topics: &[TopicShape]) -> Result<(), StoreError> {
+        self.0.unless_failed(|inner| {
+            let mut writer = lock(&inner.writer)?;
+            inner.commit(&mut writer, Batch::of_shapes(topics), &Drops::default())
+        })
+    }
+
+    /// Copies the store as it is into a folder of its own beside it, named after the time `now`, and says where. Blocks.
+    ///
+    /// # Errors
+    /// The disk is in the way; the store is as it was.
+    pub fn copy_aside(&self, now: Millis) -> Result<PathBuf, OpenError> {
+        let directory = &self.0.directory;
+        // Between two commits the files are what the next process would find.
+        let _writer = self.0.writer.lock();
+        let copied = directory.aside(now).and_then(|(to, _)| directory.copy_to(&to).map(|()| to));
+        copied.map_err(|e| unusable("cannot copy the store in", &directory.path, &e))
     }
 }
 
@@ -128,17 +155,17 @@ impl Inner {
             return Err(e.clone());
         }
         let batch = Batch::of(flush, &mut writer.early);
-        self.commit(&mut writer, batch, &[])
+        self.commit(&mut writer, batch, &Drops::default())
     }
 
     /// The database first, then the number of the commit beside it: an acknowledged commit that the database loses is
     /// missed at the next start.
-    fn commit(&self, writer: &mut Writer, mut batch: Batch, drop_slots_of: &[&str]) -> Result<(), StoreError> {
+    fn commit(&self, writer: &mut Writer, mut batch: Batch, drops: &Drops) -> Result<(), StoreError> {
         let sequence = writer.sequence + 1;
-        batch.put(&Key::Meta, Some(meta(&self.identity, sequence)));
+        batch.put(&Key::Meta, Some(meta(&self.identity, sequence, &writer.modules)));
         let transaction = self.database.begin_write().map_err(failure)?;
-        if !drop_slots_of.is_empty() {
-            drop_slots(&transaction, drop_slots_of).map_err(failure)?;
+        if !drops.is_empty() {
+            forget(&transaction, drops).map_err(failure)?;
         }
         apply(&transaction, &batch).map_err(failure)?;
         kill_point("store_before_commit");
@@ -164,9 +191,9 @@ impl Inner {
 }
 
 /// What the store says of itself after so many commits.
-pub(super) fn meta(identity: &Identity, sequence: u64) -> Meta {
+pub(super) fn meta(identity: &Identity, sequence: u64, modules: &[ModuleShape]) -> Meta {
     let Identity { cluster_id, group_id } = identity.clone();
-    Meta { format: FORMAT, cluster_id, group_id, sequence }
+    Meta { format: FORMAT, cluster_id, group_id, sequence, modules: modules.iter().map(Into::into).collect() }
 }
 
 /// Writes a batch; nothing counts before the transaction is committed.
@@ -181,13 +208,20 @@ pub(super) fn apply(transaction: &WriteTransaction, batch: &Batch) -> Result<(),
     Ok(())
 }
 
-fn drop_slots(transaction: &WriteTransaction, topics: &[&str]) -> Result<(), redb::Error> {
+fn forget(transaction: &WriteTransaction, drops: &Drops) -> Result<(), redb::Error> {
     let mut table = transaction.open_table(ENTRIES)?;
-    let mut reader = KeyReader::default();
-    table.retain(|key, _| match reader.decode(key) {
-        Some(Key::Slot(_, Of::Topic(topic), _)) => !topics.contains(&&*topic),
-        _ => true,
+    let (mut reader, mut others) = (KeyReader::default(), Vec::new());
+    table.retain(|key, value| match drops.fate(&mut reader, key, value) {
+        Fate::Stays => true,
+        Fate::Goes => false,
+        Fate::Becomes(other) => {
+            others.push((key.to_vec(), other));
+            true
+        }
     })?;
+    for (key, value) in others {
+        table.insert(key.as_slice(), value.as_slice())?;
+    }
     Ok(())
 }
 

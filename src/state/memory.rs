@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use quorate_core::ident::Partition;
-use quorate_core::shard::{Changes, Of};
+use quorate_core::shard::Changes;
 
-use super::TopicShape;
+use super::adopt::Fate;
 use super::batch::{Batch, EarlyByShard};
 use super::entry::{Entry, EntryReader, Pieces};
-use super::key::{Key, KeyReader};
+use super::key::KeyReader;
 use super::open::Scanned;
+use super::{Drops, Holdings, ModuleShape, TopicShape};
 use crate::pipeline::durable::{Flush, StateStore, StoreError, StoredCeiling, StoredLetter, StoredPosition};
 
 /// Keeps state in memory. Clones are the same store.
@@ -23,6 +24,7 @@ pub struct MemoryStore(Arc<Mutex<Kept>>);
 struct Kept {
     entries: BTreeMap<Vec<u8>, Vec<u8>>,
     ceilings: BTreeMap<(Arc<str>, Partition), StoredCeiling>,
+    modules: Vec<ModuleShape>,
     early: EarlyByShard,
     flushes: u64,
     failing: Option<u64>,
@@ -46,7 +48,8 @@ impl MemoryStore {
     #[must_use]
     pub fn reopened(&self) -> Self {
         let kept = self.lock();
-        let mut next = Kept { entries: kept.entries.clone(), ceilings: kept.ceilings.clone(), ..Kept::default() };
+        let (entries, ceilings, modules) = (kept.entries.clone(), kept.ceilings.clone(), kept.modules.clone());
+        let mut next = Kept { entries, ceilings, modules, ..Kept::default() };
         next.early = EarlyByShard::loaded(next.scanned().early);
         Self(Arc::new(Mutex::new(next)))
     }
@@ -92,15 +95,32 @@ impl MemoryStore {
     ///
     /// # Errors
     /// The store failed before.
-    pub fn adopt(&self, shapes: &[TopicShape], drop_slots_of: &[&str]) -> Result<(), StoreError> {
+    pub fn adopt(&self, topics: &[TopicShape], modules: &[ModuleShape], drops: &Drops) -> Result<(), StoreError> {
         let mut kept = self.usable()?;
         let mut reader = KeyReader::default();
-        kept.entries.retain(|key, _| match reader.decode(key) {
-            Some(Key::Slot(_, Of::Topic(topic), _)) => !drop_slots_of.contains(&&*topic),
-            _ => true,
+        kept.entries.retain(|key, value| match drops.fate(&mut reader, key, value) {
+            Fate::Stays => true,
+            Fate::Goes => false,
+            Fate::Becomes(other) => {
+                *value = other;
+                true
+            }
         });
-        kept.apply(Batch::of_shapes(shapes));
+        kept.modules = modules.to_vec();
+        kept.apply(Batch::of_shapes(topics));
         Ok(())
+    }
+
+    /// What each module was when its runs were recorded.
+    #[must_use]
+    pub fn modules(&self) -> Vec<ModuleShape> {
+        self.lock().modules.clone()
+    }
+
+    /// What there is.
+    #[must_use]
+    pub fn holdings(&self) -> Holdings {
+        self.lock().scanned().holdings
     }
 
     fn usable(&self) -> Result<MutexGuard<'_, Kept>, StoreError> {

@@ -4,6 +4,7 @@
 //! One promise above all: what was acknowledged is found again, or its loss is found out. Knows the pipeline's door and
 //! the core's plain data; not what windows mean, nor Kafka.
 
+mod adopt;
 mod batch;
 mod calls;
 mod ceilings;
@@ -20,12 +21,12 @@ mod threads;
 mod verify;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use thiserror::Error;
 
 use crate::pipeline::durable::{StoredCeiling, StoredLetter, StoredPosition};
 
+pub use adopt::{Drops, Holdings, ModuleShape, TopicShape};
 pub use calls::Calls;
 pub use local::LocalStore;
 pub use memory::MemoryStore;
@@ -43,19 +44,6 @@ pub struct Identity {
     pub group_id: String,
 }
 
-/// How the windows of a topic were shaped when they were filled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicShape {
-    /// The topic.
-    pub name: Arc<str>,
-    /// What of its settings decides what its windows hold; compared, never read.
-    pub shape: String,
-    /// How far back its windows reach, by each limit that they have.
-    pub reach: Vec<i64>,
-    /// The topic was not read to the end of what they are to hold.
-    pub unread: bool,
-}
-
 /// A store that was opened, and everything of it but windows and debts: see [`LocalStore::load`].
 #[derive(Debug)]
 pub struct Opened {
@@ -69,8 +57,14 @@ pub struct Opened {
     pub letters: Vec<StoredLetter>,
     /// How the windows of each topic were shaped.
     pub topics: Vec<TopicShape>,
+    /// What each module was when its runs were recorded.
+    pub modules: Vec<ModuleShape>,
+    /// What there is.
+    pub holdings: Holdings,
     /// Nothing was ever kept here: topics are to be read again.
     pub is_fresh: bool,
+    /// What was kept here before is gone, now or since a start that came to nothing.
+    pub was_lost: bool,
     /// What was found instead and could not be used.
     pub set_aside: Option<SetAside>,
 }

@@ -17,8 +17,8 @@ use super::directory::{Directory, create_private, sync, unusable};
 use super::disk::Meta;
 use super::entry::{Entry, EntryReader};
 use super::key::Key;
-use super::local::{ENTRIES, LocalStore, apply, meta};
-use super::{FORMAT, Identity, OpenError, Opened, SetAside, TopicShape, device};
+use super::local::{ENTRIES, LocalStore, Writer, apply, meta};
+use super::{FORMAT, Holdings, Identity, ModuleShape, OpenError, Opened, SetAside, TopicShape, device};
 use crate::fault::kill_point;
 use crate::pipeline::durable::{StoredCeiling, StoredLetter, StoredPosition};
 
@@ -65,20 +65,24 @@ impl LocalStore {
                 (content, Some(set_aside))
             }
         };
-        let Content { database, sequence, scanned, ceilings, stale_file } = content;
+        let Content { database, sequence, modules, scanned, ceilings, stale_file } = content;
         let mut file = Ceilings::new(dir, sequence, ceilings.clone());
         if stale_file {
             file.committed(sequence).map_err(|e| unusable("cannot write in", dir, &e))?;
         }
-        let early = EarlyByShard::loaded(scanned.early);
-        let store = LocalStore::new(directory, identity.clone(), database, file, sequence, early);
+        let was_lost = set_aside.is_some() || (sequence == 0 && has_set_aside(&directory)?);
+        let writer = Writer { sequence, modules: modules.clone(), early: EarlyByShard::loaded(scanned.early) };
+        let store = LocalStore::new(directory, identity.clone(), database, file, writer);
         Ok(Opened {
             store,
             positions: scanned.positions,
             ceilings,
             letters: scanned.letters,
             topics: scanned.topics,
+            modules,
+            holdings: scanned.holdings,
             is_fresh: sequence == 0,
+            was_lost,
             set_aside,
         })
     }
@@ -86,20 +90,29 @@ impl LocalStore {
 
 fn set_aside(directory: &Directory, why: String, now: Millis) -> Result<SetAside, OpenError> {
     let dir = &directory.path;
-    let (to, kept) = directory.set_aside(now).map_err(|e| unusable("cannot set a bad store aside in", dir, &e))?;
+    let failed = |e| unusable("cannot set a bad store aside in", dir, &e);
+    let (to, kept) = directory.aside(now).map_err(failed)?;
+    // Said first: whoever looks for the store must find where it went, whatever happens meanwhile.
     error!(
         why,
         set_aside = %to.display(),
         kept,
         "the state store is not what was written: it is set aside, a fresh one is made, topics are read again"
     );
+    directory.move_to(&to).map_err(failed)?;
     Ok(SetAside { to, why })
+}
+
+/// Whether a store was set aside here. One that holds nothing yet was made in its place.
+fn has_set_aside(directory: &Directory) -> Result<bool, OpenError> {
+    directory.has_set_aside().map_err(|e| unusable("cannot look into", &directory.path, &e))
 }
 
 /// A directory's content, found good.
 struct Content {
     database: Database,
     sequence: u64,
+    modules: Vec<ModuleShape>,
     scanned: Scanned,
     ceilings: Vec<StoredCeiling>,
     /// The file of ceilings does not tell the last commit.
@@ -113,10 +126,12 @@ pub(super) struct Scanned {
     pub letters: Vec<StoredLetter>,
     pub topics: Vec<TopicShape>,
     pub early: Vec<EarlyRecord>,
+    pub holdings: Holdings,
 }
 
 impl Scanned {
     pub(super) fn take(&mut self, entry: Entry) {
+        self.holdings.take(&entry);
         match entry {
             Entry::Topic(shape) => self.topics.push(shape),
             Entry::Position(position) => self.positions.push(position),
@@ -154,7 +169,8 @@ fn read(dir: &Path, identity: &Identity) -> Result<Content, Obstacle> {
     agrees(meta.sequence, acknowledged)?;
     let scanned = guarded(|| scan(&database, &path))?;
     let stale_file = acknowledged != Some(meta.sequence);
-    Ok(Content { database, sequence: meta.sequence, scanned, ceilings, stale_file })
+    let modules = meta.modules.into_iter().map(Into::into).collect();
+    Ok(Content { database, sequence: meta.sequence, modules, scanned, ceilings, stale_file })
 }
 
 /// Makes a database that stands under its name only when it is whole.
@@ -164,7 +180,7 @@ fn make(dir: &Path, identity: &Identity) -> Result<(), Obstacle> {
     let at = |e| obstacle("cannot make", &path, e);
     let database = open_database(&path)?;
     let mut batch = Batch::default();
-    batch.put(&Key::Meta, Some(meta(identity, 0)));
+    batch.put(&Key::Meta, Some(meta(identity, 0, &[])));
     let transaction = database.begin_write().map_err(|e| at(e.into()))?;
     apply(&transaction, &batch).map_err(at)?;
     transaction.commit().map_err(|e| at(e.into()))?;

@@ -1,7 +1,7 @@
 //! What of a topic's plan decides what its windows hold. Windows that were kept under another shape mean something else;
 //! windows that reached less far back lack what lies before. The texts are part of what is stored: they may not change.
 
-use super::{Column, Pointer, RowsPlan, Scope, TopicPlan, WindowPlan};
+use super::{Column, InputPlan, ModulePlan, Pointer, RowsPlan, Scope, TopicPlan, WindowPlan};
 
 impl TopicPlan {
     /// What decides what a window of this topic holds; equal texts mean the same. Compared, never read.
@@ -48,6 +48,16 @@ impl TopicPlan {
     pub fn reaches_beyond(&self, before: &[i64]) -> bool {
         let now = self.reach();
         now.len() != before.len() || now.iter().zip(before).any(|(now, before)| now > before)
+    }
+}
+
+impl ModulePlan {
+    /// What tells runs of this module from those of another one of its name: its version, and which inputs it is given.
+    /// Compared, never read.
+    #[must_use]
+    pub fn shape(&self) -> String {
+        let names = |inputs: &[InputPlan]| inputs.iter().map(|input| &*input.name).collect::<Vec<_>>().join(" ");
+        format!("version {}; requires {}; optional {}", self.version, names(&self.requires), names(&self.optional))
     }
 }
 

@@ -63,6 +63,13 @@ struct Record {
     offset: i64,
 }
 
+impl Run {
+    /// Nothing of it but that it is due; none where it is not.
+    pub(in crate::state) fn only_due(self) -> Option<Self> {
+        self.due.then(|| Self { due: true, ..Self::default() })
+    }
+}
+
 impl From<RunState> for Run {
     fn from(RunState { due, last_at, ended, failures }: RunState) -> Self {
         Self { due, last_at: last_at.map(|at| at.0), ended: ended.map(|hash| bytes(hash.0)), failures }

@@ -8,7 +8,7 @@ use quorate_core::ident::{NextOffset, Partition};
 
 use super::{Malformed, bytes, number};
 use crate::pipeline::durable::{StoredCeiling, StoredLetter, StoredPosition};
-use crate::state::TopicShape;
+use crate::state::{ModuleShape, TopicShape};
 
 /// Whose store it is, and how far it got.
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -23,6 +23,17 @@ pub(in crate::state) struct Meta {
     /// Durable commits so far.
     #[prost(uint64, tag = "4")]
     pub sequence: u64,
+    #[prost(message, repeated, tag = "5")]
+    pub modules: Vec<Module>,
+}
+
+/// What a module was when its runs were recorded.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(in crate::state) struct Module {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    shape: String,
 }
 
 /// Where a partition stands; topic and partition are in the key.
@@ -48,6 +59,8 @@ pub(in crate::state) struct Shape {
     one_reach: i64,
     #[prost(sint64, repeated, tag = "3")]
     reach: Vec<i64>,
+    #[prost(bool, tag = "4")]
+    lost: bool,
 }
 
 /// A dead letter that waits; its id is in the key.
@@ -132,14 +145,27 @@ impl Position {
 
 impl From<&TopicShape> for Shape {
     fn from(shape: &TopicShape) -> Self {
-        let TopicShape { name: _, shape, reach, unread } = shape.clone();
-        Self { shape, one_reach: if unread { i64::MIN } else { 0 }, reach }
+        let TopicShape { name: _, shape, reach, unread, lost } = shape.clone();
+        Self { shape, one_reach: if unread { i64::MIN } else { 0 }, reach, lost }
     }
 }
 
 impl Shape {
     pub(in crate::state) fn of(self, name: Arc<str>) -> TopicShape {
-        TopicShape { name, shape: self.shape, reach: self.reach, unread: self.one_reach == i64::MIN }
+        let Self { shape, one_reach, reach, lost } = self;
+        TopicShape { name, shape, reach, unread: one_reach == i64::MIN, lost }
+    }
+}
+
+impl From<&ModuleShape> for Module {
+    fn from(ModuleShape { name, shape }: &ModuleShape) -> Self {
+        Self { name: name.to_string(), shape: shape.clone() }
+    }
+}
+
+impl From<Module> for ModuleShape {
+    fn from(Module { name, shape }: Module) -> Self {
+        Self { name: name.into(), shape }
     }
 }
 

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use quorate_core::contract::InputHash;
 use quorate_core::ident::{Offset, Station};
-use quorate_core::shard::{Changes, EarlyRecord, Of, Place, RunChange, SlotChange};
+use quorate_core::shard::{Changes, EarlyRecord, Of, Place, RunChange, RunState, SlotChange};
 
-use super::super::{LocalStore, MemoryStore, TopicShape};
+use super::super::{Drops, Holdings, LocalStore, MemoryStore, ModuleShape, TopicShape};
 use super::*;
 use crate::pipeline::durable::StoreError;
 
@@ -16,7 +17,7 @@ trait Reopened: StateStore + Sized {
     fn begin() -> (tempfile::TempDir, Self);
     fn next(self, dir: &Path) -> (Self, Told);
     fn all(&self) -> Changes;
-    fn shaped(&self, shapes: &[TopicShape], drop_slots_of: &[&str]) -> Result<(), StoreError>;
+    fn shaped(&self, topics: &[TopicShape], modules: &[ModuleShape], drops: &Drops) -> Result<(), StoreError>;
 }
 
 /// What a process is told when it opens a store.
@@ -25,6 +26,8 @@ struct Told {
     ceilings: Vec<StoredCeiling>,
     letters: Vec<StoredLetter>,
     topics: Vec<TopicShape>,
+    modules: Vec<ModuleShape>,
+    holdings: Holdings,
 }
 
 impl Reopened for LocalStore {
@@ -37,17 +40,18 @@ impl Reopened for LocalStore {
 
     fn next(self, dir: &Path) -> (Self, Told) {
         drop(self);
-        let Opened { store, positions, ceilings, letters, topics, is_fresh, set_aside } = opened(dir);
-        assert_eq!((is_fresh, set_aside), (false, None));
-        (store, Told { positions, ceilings, letters, topics })
+        let Opened { store, positions, ceilings, letters, topics, modules, holdings, is_fresh, was_lost, set_aside } =
+            opened(dir);
+        assert_eq!((is_fresh, was_lost, set_aside), (false, false, None));
+        (store, Told { positions, ceilings, letters, topics, modules, holdings })
     }
 
     fn all(&self) -> Changes {
         loaded(self)
     }
 
-    fn shaped(&self, shapes: &[TopicShape], drop_slots_of: &[&str]) -> Result<(), StoreError> {
-        self.adopt(shapes, drop_slots_of)
+    fn shaped(&self, topics: &[TopicShape], modules: &[ModuleShape], drops: &Drops) -> Result<(), StoreError> {
+        self.adopt(topics, modules, drops)
     }
 }
 
@@ -59,7 +63,8 @@ impl Reopened for MemoryStore {
     fn next(self, _: &Path) -> (Self, Told) {
         let next = self.reopened();
         let (positions, ceilings) = (next.positions(), next.ceilings());
-        let told = Told { positions, ceilings, letters: next.letters(), topics: next.topics() };
+        let (modules, holdings) = (next.modules(), next.holdings());
+        let told = Told { positions, ceilings, letters: next.letters(), topics: next.topics(), modules, holdings };
         (next, told)
     }
 
@@ -69,8 +74,8 @@ impl Reopened for MemoryStore {
         all
     }
 
-    fn shaped(&self, shapes: &[TopicShape], drop_slots_of: &[&str]) -> Result<(), StoreError> {
-        self.adopt(shapes, drop_slots_of)
+    fn shaped(&self, topics: &[TopicShape], modules: &[ModuleShape], drops: &Drops) -> Result<(), StoreError> {
+        self.adopt(topics, modules, drops)
     }
 }
 
@@ -92,6 +97,7 @@ of_both!(
     ceilings_are_replaced_and_stay,
     global_records_are_kept_until_every_shard_has_let_go,
     a_topic_of_another_shape_loses_its_windows_only,
+    of_a_module_that_became_another_one_it_is_only_on_record_what_is_due,
     a_large_state_comes_in_pieces,
 );
 
@@ -151,23 +157,58 @@ async fn global_records_are_kept_until_every_shard_has_let_go<S: Reopened>() {
     assert_eq!(store.all().early, None);
 }
 
+fn shape(name: &str, shape: &str) -> TopicShape {
+    TopicShape { name: name.into(), shape: shape.to_owned(), reach: vec![60, i64::MAX], unread: false, lost: false }
+}
+
 async fn a_topic_of_another_shape_loses_its_windows_only<S: Reopened>() {
     let (dir, store) = S::begin();
-    let shape = |name: &str, shape: &str| {
-        let (reach, unread) = (vec![60, i64::MAX], name == "U");
-        TopicShape { name: name.into(), shape: shape.to_owned(), reach, unread }
-    };
-    store.shaped(&[shape("T", "a"), shape("U", "a")], &[]).expect("adopted");
+    store.shaped(&[shape("T", "a"), shape("U", "a")], &[], &Drops::default()).expect("adopted");
     let mut flush = numbered(3, 2);
     let global = SlotChange { place: Place::Global, ..slot(0, "T", Some(latest(4))) };
     let of_module = SlotChange { of: Of::Module("T".into()), ..slot(0, "", Some(latest(5))) };
     flush.changes[0].slots.extend([global, slot(0, "U", Some(latest(6))), of_module.clone()]);
     store.flush(flush).await.expect("flushed");
-    store.shaped(&[shape("T", "b")], &["T"]).expect("adopted");
     let (store, told) = store.next(dir.path());
-    assert_eq!(told.topics, [shape("T", "b"), shape("U", "a")]);
+    let held = Holdings {
+        windows: [("T".into(), 3), ("U".into(), 1)].into(),
+        runs: ["m".into()].into(),
+        results: ["T".into()].into(),
+    };
+    assert_eq!(told.holdings, held);
+    let unread = TopicShape { unread: true, lost: true, ..shape("T", "b") };
+    let drops = Drops { windows: vec!["T".into()], ..Drops::default() };
+    store.shaped(std::slice::from_ref(&unread), &[], &drops).expect("adopted");
+    let (store, told) = store.next(dir.path());
+    assert_eq!(told.topics, [unread, shape("U", "a")]);
     assert_eq!(told.positions, [position(3)]);
     assert_eq!(store.all().slots, [slot(0, "U", Some(latest(6))), of_module]);
+}
+
+async fn of_a_module_that_became_another_one_it_is_only_on_record_what_is_due<S: Reopened>() {
+    let (dir, store) = S::begin();
+    let module = |shape: &str| ModuleShape { name: "m".into(), shape: shape.to_owned() };
+    store.shaped(&[], &[module("a")], &Drops::default()).expect("adopted");
+    let run = |station: &str, module: &str, due| {
+        let state = RunState { due, last_at: Some(NOW), ended: Some(InputHash(1)), failures: 2 };
+        RunChange { station: Station::from(station), module: module.into(), state: Some(state) }
+    };
+    let of_module = |module: &str| SlotChange { of: Of::Module(module.into()), ..slot(0, "", Some(latest(5))) };
+    let runs = vec![run("due", "m", true), run("not due", "m", false), run("not due", "other", false)];
+    let changes = Changes { runs, slots: vec![of_module("m"), of_module("other")], ..Changes::default() };
+    store.flush(Flush { changes: vec![changes], ..Flush::default() }).await.expect("flushed");
+    let (store, told) = store.next(dir.path());
+    assert_eq!(told.modules, [module("a")]);
+    let drops = Drops { runs: vec!["m".into()], results: vec!["other".into()], ..Drops::default() };
+    store.shaped(&[], &[module("b")], &drops).expect("adopted");
+    let (store, told) = store.next(dir.path());
+    assert_eq!(told.modules, [module("b")]);
+    let only_due = RunState { due: true, ..RunState::default() };
+    let due = RunChange { state: Some(only_due), ..run("due", "m", true) };
+    assert_eq!(
+        (store.all().runs, store.all().slots),
+        (vec![due, run("not due", "other", false)], vec![of_module("m")])
+    );
 }
 
 async fn a_large_state_comes_in_pieces<S: Reopened>() {

@@ -94,16 +94,12 @@ fn the_bytes_of_entries_do_not_change() {
 }
 
 #[test]
-fn a_bucket_that_waits_is_read_though_it_was_stored_without_its_length() {
+fn what_was_stored_before_reach_went_by_limits_and_buckets_had_a_length_is_read() {
+    let [read, unread] = [&b"\x0a\x01a\x10\x78"[..], b"\x0a\x01a\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"]
+        .map(|bytes| Shape::decode(bytes).expect("a message").of("T".into()));
+    let shape = TopicShape { name: "T".into(), shape: "a".to_owned(), reach: vec![], unread: false, lost: false };
+    assert_eq!((read, unread), (shape.clone(), TopicShape { unread: true, ..shape }));
     let waits = PendingState::try_from(Pending::decode(&b"\x0a\x01T\x12\x02\x08\x0a"[..]).expect("a message"));
     let bucket = ClosedBucketState { number: 5, every_ms: None, readings: vec![] };
     assert_eq!(waits, Ok(PendingState { topic: "T".into(), content: PendingContent::Bucket(bucket) }));
-}
-
-#[test]
-fn a_shape_that_was_stored_before_reach_went_by_limits_is_read() {
-    let [read, unread] = [&b"\x0a\x01a\x10\x78"[..], b"\x0a\x01a\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"]
-        .map(|bytes| Shape::decode(bytes).expect("a message").of("T".into()));
-    let shape = TopicShape { name: "T".into(), shape: "a".to_owned(), reach: vec![], unread: false };
-    assert_eq!((read, unread), (shape.clone(), TopicShape { unread: true, ..shape }));
 }

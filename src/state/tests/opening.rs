@@ -10,7 +10,7 @@ use super::super::disk::Meta;
 use super::super::envelope;
 use super::super::key::Key;
 use super::super::local::ENTRIES;
-use super::super::{SetAside, verify};
+use super::super::{Drops, SetAside, verify};
 use super::*;
 
 fn begun() -> tempfile::TempDir {
@@ -151,6 +151,34 @@ fn what_was_set_aside_once_is_never_touched_again() {
     let names = ["set-aside-20260528T202640Z", "set-aside-20260528T202640Z-2", "set-aside-20260528T202640Z-3"];
     assert_eq!(places, names.map(|name| dir.path().join(name)));
     assert!(places.iter().all(|place| fs::read(place.join("ceilings")).is_ok_and(|content| content == b"torn")));
+}
+
+#[test]
+fn that_a_store_was_lost_is_known_until_something_else_was_kept() {
+    let dir = tempfile::tempdir().expect("a folder");
+    assert!(!opened(dir.path()).was_lost, "there was none");
+    fs::write(dir.path().join("ceilings"), "torn").expect("written");
+    let Opened { set_aside, was_lost, .. } = opened(dir.path());
+    assert!(was_lost && set_aside.is_some());
+    // Its process ended before it had kept anything.
+    let Opened { store, set_aside, was_lost, .. } = opened(dir.path());
+    assert!(was_lost && set_aside.is_none());
+    flush(&store, numbered(1, 1));
+    drop(store);
+    assert!(!opened(dir.path()).was_lost);
+}
+
+#[test]
+fn a_copy_that_is_set_aside_is_a_store_as_it_was() {
+    let dir = begun();
+    let store = opened(dir.path()).store;
+    let copy = store.copy_aside(NOW).expect("copied");
+    let drops = Drops { windows: vec!["T".into()], ..Drops::default() };
+    store.adopt(&[], &[], &drops).expect("adopted");
+    assert!(loaded(&store).slots.is_empty());
+    let Opened { store, positions, ceilings, set_aside, .. } = opened(&copy);
+    assert_eq!((positions, ceilings, set_aside), (vec![position(2)], vec![ceiling(50)], None));
+    assert_eq!(loaded(&store).slots.len(), 3);
 }
 
 #[test]
