@@ -60,6 +60,8 @@ pub struct Held {
     pub load_until: i64,
     /// Everything before it was handed to the pipeline under this epoch.
     pub position: i64,
+    /// Likewise, by the last record.
+    pub read: i64,
     /// The last position the pipeline asked to commit under this epoch.
     pub asked: Option<i64>,
 }
@@ -178,6 +180,7 @@ impl Broker {
             live_from: live_from.0,
             load_until: load_until.0,
             position: start.0,
+            read: start.0,
             asked: announce.then_some(live_from.0),
         });
         log.life = Some(life);
@@ -217,7 +220,7 @@ impl Broker {
         let Some(held) = log.held else { return Vec::new() };
         let offsets = push(&log.records, place, held.position, count, held.epoch, batch);
         if let (Some(held), Some(last)) = (&mut log.held, offsets.last()) {
-            held.position = last + 1;
+            (held.position, held.read) = (last + 1, last + 1);
             let (incarnation, position) = (held.life.incarnation, held.position);
             log.reach(incarnation, position);
         }

@@ -1,10 +1,10 @@
 //! The invariants of everything so far: what is committed is settled, and what was produced arrives in the end. Worked out
 //! from what was produced and what reached Kafka, in another way than the service does it.
 
-use super::broker::{LOAD, ORDER, PRICE, TARIFF};
+use super::broker::{LOAD, ORDER, PRICE, Place, TARIFF};
 use super::disk::{Disk, Stood};
 use super::ledger::{
-    AFTER, Content, EACH, MODULES, Outcome, PAIR, Pair, Piece, RATE, Reading, SIGN, STATIONS, TALLY, TASK,
+    AFTER, Content, EACH, MODULES, OFFER, Outcome, PAIR, Pair, Piece, RATE, Reading, SIGN, STATIONS, TALLY, TASK,
 };
 use super::scene::Scene;
 
@@ -12,15 +12,26 @@ impl Scene {
     /// Everything before the commits that were asked for has had its whole effect, or something newer that will be
     /// read again has taken it over: a crash at this moment loses nothing.
     pub fn committed_is_settled(&self) -> Result<(), String> {
-        let below = |reading: &Reading| reading.exists && reading.offset < self.broker.settled(reading.place);
+        self.would_be_settled(|place| self.broker.settled(place))
+    }
+
+    /// Whether a commit would lose nothing either.
+    pub fn is_settled_up_to(&self, place: Place, next: i64) -> bool {
+        let settled = |of: Place| if of == place { next } else { self.broker.settled(of) };
+        self.would_be_settled(settled).is_ok()
+    }
+
+    fn would_be_settled(&self, settled: impl Fn(Place) -> i64) -> Result<(), String> {
+        let below = |reading: &Reading| reading.exists && reading.offset < settled(reading.place);
         for (number, bad) in self.ledger.bad.iter().enumerate().filter(|(_, bad)| bad.exists) {
             let is_lettered = self.ledger.letters.contains(&Piece::Bad(number));
-            if bad.offset < self.broker.settled(bad.place) && !is_lettered {
+            if bad.offset < settled(bad.place) && !is_lettered {
                 return Err(format!("committed without a dead letter: {bad:?}"));
             }
         }
         self.orders_are_accounted(below)?;
-        self.loads_are_accounted(below)?;
+        self.loads_are_accounted(EACH, below)?;
+        self.loads_are_accounted(OFFER, below)?;
         self.prices_are_accounted(below)?;
         for station in 0..STATIONS.len() {
             if let Some((load, price)) = self.join_is_settled((PAIR, PRICE), station, below)? {
@@ -48,11 +59,10 @@ impl Scene {
     }
 
     /// Every load has ended a run of its own.
-    fn loads_are_accounted(&self, below: impl Fn(&Reading) -> bool) -> Result<(), String> {
+    fn loads_are_accounted(&self, module: usize, below: impl Fn(&Reading) -> bool) -> Result<(), String> {
         for (number, load) in self.ledger.readings.iter().enumerate() {
-            let is_its = |outcome: &Outcome| outcome.content.load == Some(number);
-            if load.place.topic == LOAD && below(load) && !self.ledger.outcomes(EACH, load.station).iter().any(is_its) {
-                return Err(format!("never handed over: load {number} {load:?}"));
+            if load.place.topic == LOAD && below(load) && !self.ledger.is_handed_over(module, number) {
+                return Err(format!("never handed over to {}: load {number} {load:?}", MODULES[module]));
             }
         }
         Ok(())
@@ -136,7 +146,9 @@ impl Scene {
                 return Err(format!("lost: order {number} {order:?}"));
             }
         }
-        self.loads_are_accounted(|load| load.is_owed() && spared != Some((EACH, load.station)))?;
+        for module in [EACH, OFFER] {
+            self.loads_are_accounted(module, |load| load.is_owed() && spared != Some((module, load.station)))?;
+        }
         self.prices_are_accounted(|price| price.is_owed() && spared != Some((TASK, price.station)))?;
         for station in 0..STATIONS.len() {
             if spared != Some((PAIR, station)) {
@@ -226,11 +238,37 @@ impl Scene {
             for (ix, outcome) in outcomes.iter().enumerate() {
                 let content = &outcome.content;
                 let trigger = self.ledger.trigger(content);
-                let counts = trigger.is_some() || ix + 1 == outcomes.len();
+                let counts = trigger.is_some() || (ix + 1 == outcomes.len() && self.rests_on_the_last_pair(content));
                 let is_kept = content.numbers().iter().all(|number| self.ledger.readings[*number].is_kept());
                 let Some(hash) = self.ledger.hash(content).filter(|_| counts && is_kept) else { continue };
                 if !disk.has_ended(content, trigger, hash) {
                     return Err(format!("ended, but not on the disk: {content:?} {hash}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A pair may have been forgotten with the process that published it, and then nobody sees it again.
+    fn rests_on_the_last_pair(&self, content: &Content) -> bool {
+        let last = self.ledger.outcomes(PAIR, content.station).last();
+        let of = |content: &Content| Some(Pair { load: content.load?, price: content.price? });
+        content.pair.is_none() || last.is_some_and(|last| last.is_result && of(&last.content) == content.pair)
+    }
+
+    /// What has ended in this life is on the disk.
+    pub fn ends_of_this_life_are_durable(&self, disk: &Disk) -> Result<(), String> {
+        let counts = |outcome: &Outcome| outcome.life == self.life && !outcome.is_belated;
+        for outcomes in self.ledger.outcomes.values() {
+            let last = outcomes.len().saturating_sub(1);
+            for (ix, outcome) in outcomes.iter().enumerate().filter(|(_, outcome)| counts(outcome)) {
+                let content = &outcome.content;
+                let trigger = self.ledger.trigger(content);
+                let Some(hash) = self.ledger.hash(content).filter(|_| trigger.is_some() || ix == last) else {
+                    continue;
+                };
+                if !disk.knows_the_end_of(content, trigger, hash) {
+                    return Err(format!("drained, and yet not on the disk: the end of {content:?} {hash}"));
                 }
             }
         }

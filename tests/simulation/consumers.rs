@@ -7,7 +7,7 @@ use quorate::pipeline::ports::LaneItem;
 use quorate_core::ident::Epoch;
 use quorate_core::record::RecordBatch;
 
-use super::broker::{Place, TOPICS};
+use super::broker::{ORDER, Place, TOPICS};
 use super::schedule::Schedule;
 
 impl Schedule {
@@ -26,7 +26,10 @@ impl Schedule {
         let mut batch = RecordBatch::new(Place { topic, partition: 0 }.topic_id());
         {
             let mut scene = self.scene.lock();
-            let mut positions = Vec::new();
+            let (mut positions, mut live) = (Vec::new(), Vec::new());
+            if topic == ORDER {
+                scene.orders_follow();
+            }
             for place in scene.broker.places_of(topic) {
                 let offsets = scene.broker.hand_out(place, count, &mut batch);
                 if offsets.is_empty() {
@@ -37,9 +40,21 @@ impl Schedule {
                 offsets.iter().for_each(|&offset| scene.ledger.handed_out(place, offset, lives));
                 scene.note(&format!("deliver {}/{} {offsets:?}", place.name(), place.partition));
                 let tell_end = scene.chance.happens(500);
-                positions.extend(scene.broker.position(place, tell_end));
+                let position = scene.broker.position(place, tell_end);
+                let newest = batch.rows().iter().filter(|row| row.partition == place.number()).map(|row| row.timestamp);
+                let read = offsets.last().copied().zip(newest.max());
+                position.iter().for_each(|position| scene.orders_told(place, position, read));
+                positions.extend(position);
+                let handed = scene.numbers(place, &offsets);
+                if topic == ORDER {
+                    scene.orders_open(&handed);
+                }
+                let live_from = scene.broker.log(place).held.map_or(i64::MAX, |held| held.live_from);
+                live.extend(handed.into_iter().filter(|number| scene.ledger.readings[*number].offset >= live_from));
             }
             batch.set_positions(positions);
+            let counts = self.process.has_loaded(topic);
+            scene.intake.sent(topic, &batch, if counts { live } else { Vec::new() });
         }
         if batch.rows().is_empty() { Ok(()) } else { self.process.tell(topic, LaneItem::Batch(batch)).await }
     }
@@ -48,8 +63,14 @@ impl Schedule {
         let positions: Vec<_> = {
             let mut scene = self.scene.lock();
             let places = scene.broker.places_of(topic);
-            places.iter().for_each(|place| scene.broker.pass_gaps(*place));
-            places.into_iter().filter_map(|place| scene.broker.position(place, true)).collect()
+            let mut positions = Vec::new();
+            for place in places {
+                scene.broker.pass_gaps(place);
+                let position = scene.broker.position(place, true);
+                position.iter().for_each(|position| scene.orders_told(place, position, None));
+                positions.extend(position);
+            }
+            positions
         };
         self.process.tell(topic, LaneItem::Positions(positions)).await
     }
@@ -82,6 +103,7 @@ impl Schedule {
             places.retain(|place| scene.broker.is_outlived(*place));
             let (mut gone, mut assigned) = (Vec::new(), Vec::new());
             for place in places {
+                scene.orders_revoked(place);
                 gone.extend(scene.broker.revoke(place).map(|epoch| (place.number(), Epoch(epoch))));
                 assigned.push(scene.assign(place));
             }
@@ -113,10 +135,16 @@ impl Schedule {
             drop(scene);
             self.commits_arrive(topic);
         }
+        self.take_away(topic, only).await
+    }
+
+    /// Takes one partition of a topic away, or all where it has none of that number.
+    pub(super) async fn take_away(&self, topic: usize, only: usize) -> Result<(), String> {
         let revoked: Vec<_> = {
             let mut scene = self.scene.lock();
             let mut gone = scene.broker.places_of(topic);
             gone.retain(|place| only >= TOPICS[topic].1 || place.partition == only);
+            gone.iter().for_each(|place| scene.orders_revoked(*place));
             let gone = gone.into_iter().filter_map(|place| Some((place.number(), Epoch(scene.broker.revoke(place)?))));
             let gone: Vec<_> = gone.collect();
             scene.note(&format!("revoke {} {gone:?}", TOPICS[topic].0));
@@ -138,6 +166,7 @@ impl Schedule {
             let positions = places.filter_map(|place| scene.broker.straggle(place, 3, &mut batch)).collect();
             scene.note(&format!("straggle {} {positions:?}", TOPICS[topic].0));
             batch.set_positions(positions);
+            scene.intake.sent(topic, &batch, Vec::new());
         }
         if batch.rows().is_empty() { Ok(()) } else { self.process.tell(topic, LaneItem::Batch(batch)).await }
     }

@@ -14,8 +14,8 @@ use quorate_core::ident::Station;
 use quorate_core::provenance::{Incarnation, key_hash};
 use quorate_core::shard::{PendingState, RunState};
 
-use super::broker::{LOAD, PRICE, Place, TOPICS};
-use super::ledger::{BUCKET_MS, Content, EACH, Ledger, MODULES, Piece, Reading, STATIONS, TASK, key};
+use super::broker::{Place, TOPICS};
+use super::ledger::{BUCKET_MS, Content, Ledger, MODULES, Piece, Reading, STATIONS, TASK, each_of, key};
 use super::scene::{Scene, Shared};
 
 /// What tells runs of one module and station apart that are each handed something of their own.
@@ -33,6 +33,8 @@ pub struct Disk {
     reload: bool,
     /// The store refused something and is of no more use to this life.
     pub failed: bool,
+    /// What it refused was a flush.
+    pub refused: bool,
     positions: BTreeMap<Place, Stood>,
     ceilings: BTreeMap<Place, (Incarnation, i64)>,
     letters: HashMap<u64, Vec<Piece>>,
@@ -64,6 +66,7 @@ impl Disk {
             read: false,
             reload: true,
             failed: false,
+            refused: false,
             positions: BTreeMap::new(),
             ceilings: BTreeMap::new(),
             letters: HashMap::new(),
@@ -97,9 +100,26 @@ impl Disk {
         }
     }
 
+    /// Whether the end of a run is on the disk, whatever became due since.
+    pub fn knows_the_end_of(&self, content: &Content, trigger: Option<Trigger>, hash: &str) -> bool {
+        let &Content { module, station, .. } = content;
+        match trigger {
+            Some(trigger) => self.done.contains(&(module, station, trigger)),
+            None => {
+                let run = self.runs.get(&(STATIONS[station].into(), MODULES[module].into()));
+                run.is_some_and(|run| run.ended.is_some_and(|ended| ended.to_string() == hash))
+            }
+        }
+    }
+
     /// What letters are about that wait on the disk.
     pub fn letters(&self) -> impl Iterator<Item = &Piece> {
         self.letters.values().flatten()
+    }
+
+    /// Up to where a partition may be applied by what is durable.
+    pub fn admits(&self, place: Place) -> i64 {
+        self.ceilings.get(&place).map_or(0, |(_, at)| *at)
     }
 
     /// # Errors
@@ -228,14 +248,11 @@ impl Scene {
         for (number, reading) in
             self.ledger.readings.iter().enumerate().filter(|(_, reading)| reading.durable && !reading.history)
         {
-            let module = match reading.place.topic {
-                LOAD => EACH,
-                PRICE => TASK,
-                _ => continue,
-            };
-            let is_passed_over = module == TASK && disk.keys.contains(&hash_of(number, reading.station));
-            if !is_passed_over && !disk.triggers.contains(&(module, reading.station, reading.trigger())) {
-                return Err(format!("durable, but not owed to {}: {reading:?}", MODULES[module]));
+            for &module in each_of(reading.place.topic) {
+                let is_passed_over = module == TASK && disk.keys.contains(&hash_of(number, reading.station));
+                if !is_passed_over && !disk.triggers.contains(&(module, reading.station, reading.trigger())) {
+                    return Err(format!("durable, but not owed to {}: {reading:?}", MODULES[module]));
+                }
             }
         }
         Ok(())
@@ -250,7 +267,7 @@ pub fn begin(scene: &Shared, pipeline: &mut Pipeline) {
     disk.standings = Arc::default();
     disk.standings.flushed(disk.store.positions());
     disk.standings.raised(disk.store.ceilings());
-    (disk.reload, disk.failed) = (!disk.read, false);
+    (disk.reload, disk.failed, disk.refused) = (!disk.read, false, false);
     disk.store.load(&mut |changes| pipeline.restore(&changes));
     pipeline.restore_letters(disk.store.letters());
     let store = Arc::new(Driver { scene: scene.clone(), store: disk.store.clone() });
@@ -268,6 +285,7 @@ impl Driver {
     async fn arrive(&self) -> Result<std::time::Duration, StoreError> {
         let (before, after) = {
             let mut scene = self.scene.lock();
+            scene.away.iter_mut().for_each(|asked| asked.writes += 1);
             let slow = scene.mood.slow_flush;
             (scene.pause(slow, 3_000), scene.pause(slow, 3_000))
         };
@@ -291,6 +309,9 @@ impl Driver {
 impl StateStore for Driver {
     async fn flush(&self, flush: Flush) -> Result<(), StoreError> {
         let arrived = self.arrive().await;
+        if arrived.is_err() {
+            self.scene.lock().disk.iter_mut().for_each(|disk| disk.refused = true);
+        }
         // Whoever is told of a failure does not know how far it came.
         if arrived.is_err() && !self.scene.lock().chance.happens(300) {
             return arrived.map(|_| ());

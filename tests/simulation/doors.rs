@@ -45,9 +45,10 @@ impl Clock for Door {
 impl Consumers for Door {
     fn commit(&self, commits: &[Commit]) {
         let mut scene = self.scene.lock();
+        scene.away.iter_mut().for_each(|asked| asked.commits += 1);
         commits.iter().for_each(|commit| scene.asked(commit));
         let held = match &scene.disk {
-            Some(disk) if disk.failed => Err("committed though the store has failed".to_owned()),
+            Some(disk) if disk.refused => Err("committed though the store has failed".to_owned()),
             Some(_) => Ok(()),
             None => scene.committed_is_settled(),
         };
@@ -104,7 +105,10 @@ impl Executor for Door {
                     if scene.running.contains(&key) {
                         scene.expect(Err(format!("two calls at the same time: {key:?}")));
                     }
+                    let held = scene.begins(&content);
+                    scene.expect(held);
                     scene.running.push(key);
+                    scene.away.iter_mut().for_each(|asked| asked.calls += 1);
                     (content, fate, pause)
                 }
                 Err(why) => {
@@ -116,7 +120,11 @@ impl Executor for Door {
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
-        self.scene.lock().running.retain(|key| *key != (self.life, content.module, content.station));
+        {
+            let mut scene = self.scene.lock();
+            scene.running.retain(|key| *key != (self.life, content.module, content.station));
+            scene.call_ended(&content, fate);
+        }
         match fate {
             Fate::Returns => CallOutcome::Returned(vec![output(&content)]),
             Fate::Fails => CallOutcome::Failed("by chance".to_owned()),
@@ -142,12 +150,18 @@ impl Publisher for Door {
         let (refused, before, after) = {
             let mut scene = self.scene.lock();
             let (refuse, slow) = (scene.mood.refuse, scene.mood.slow_publish);
+            scene.away.iter_mut().for_each(|asked| {
+                let count = if &*record.topic == DEAD_LETTERS { &mut asked.letters } else { &mut asked.results };
+                *count += 1;
+            });
             (scene.chance.happens(refuse), scene.pause(slow, 3_000), scene.pause(slow, 3_000))
         };
         if !before.is_zero() {
             tokio::time::sleep(before).await;
         }
+        self.broker().await;
         if refused {
+            self.refused(&record);
             return Err(PublishError::Refused("by chance".to_owned()));
         }
         self.arrived(&record);
@@ -155,23 +169,39 @@ impl Publisher for Door {
         if !after.is_zero() {
             tokio::time::sleep(after).await;
         }
+        self.broker().await;
         Ok(())
     }
 }
 
 impl Door {
+    /// Returns once the broker is there.
+    async fn broker(&self) {
+        let back = self.scene.lock().return_of_broker();
+        if let Some(back) = back {
+            back.await;
+        }
+    }
+
+    /// A record is not taken by the broker.
+    fn refused(&self, record: &OutgoingRecord) {
+        let mut scene = self.scene.lock();
+        let content = header(record, "quorate-input-hash").and_then(|hash| scene.ledger.input(&hash));
+        if let Some(content) = content.filter(|_| &*record.topic != DEAD_LETTERS) {
+            scene.refused(&content);
+        }
+    }
+
     /// A record is in Kafka for good.
     fn arrived(&self, record: &OutgoingRecord) {
-        let text = |name: &str| {
-            let value = record.headers.iter().find(|(other, _)| *other == name)?;
-            String::from_utf8(value.1.clone()).ok()
-        };
+        let text = |name: &str| header(record, name);
         let mut scene = self.scene.lock();
         let is_letter = &*record.topic == DEAD_LETTERS;
         let held = match (text("quorate-input-hash"), text("quorate-origin")) {
             (Some(hash), _) => match scene.ledger.input(&hash) {
                 Some(content) => {
-                    scene.ended(self.life, &content, !is_letter);
+                    let reason = text("quorate-reason").filter(|_| is_letter);
+                    scene.ended(self.life, &content, reason.as_deref());
                     let (told, is) = (text("quorate-trigger"), scene.ledger.trigger(&content));
                     let same = is_letter || told == is;
                     if same { Ok(()) } else { Err(format!("triggered by {is:?}, published as {told:?}")) }
@@ -193,6 +223,11 @@ impl Door {
         };
         scene.expect(held);
     }
+}
+
+fn header(record: &OutgoingRecord, name: &str) -> Option<String> {
+    let value = record.headers.iter().find(|(other, _)| *other == name)?;
+    String::from_utf8(value.1.clone()).ok()
 }
 
 fn place(origin: &str) -> Option<(Place, i64)> {

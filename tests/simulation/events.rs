@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use quorate_core::provenance::Incarnation;
 
-use super::broker::{ORDER, Place};
-use super::ledger::{BUCKET_MS, CLOSE_AFTER_MS, Content, EACH, Outcome, Piece, Reading, TALLY, TASK, key};
+use super::broker::Place;
+use super::ledger::{Content, EACH, OFFER, Outcome, Piece, Reading, TALLY, TASK, key};
 use super::scene::Scene;
 
 impl Scene {
@@ -25,7 +25,7 @@ impl Scene {
         let older = |new: Option<usize>, old: Option<usize>| old.is_some_and(counts) && self.rank(new) < self.rank(old);
         let went_back = match content.module {
             TALLY => bucket(content) <= bucket(&before.content),
-            EACH | TASK => self.place_of(content) <= self.place_of(&before.content),
+            EACH | TASK | OFFER => self.place_of(content) <= self.place_of(&before.content),
             _ => {
                 let before = &before.content;
                 older(content.load, before.load)
@@ -44,7 +44,7 @@ impl Scene {
     fn is_comparable(&self, before: &Outcome, outcome: &Outcome) -> bool {
         let partition = |outcome: &Outcome| Some(self.ledger.readings[outcome.content.handed()?].place);
         match outcome.content.module {
-            EACH | TASK => before.life == outcome.life && partition(before) == partition(outcome),
+            EACH | TASK | OFFER => before.life == outcome.life && partition(before) == partition(outcome),
             TALLY => before.life == outcome.life,
             _ => before.life == outcome.life || self.disk.is_some(),
         }
@@ -96,7 +96,8 @@ impl Scene {
     pub fn is_quiet(&self) -> Result<(), String> {
         let waits = |piece: &Piece| !self.ledger.letters.contains(piece);
         let waiting = self.disk.as_ref().and_then(|disk| disk.letters().find(|piece| waits(piece)));
-        match (self.running.first(), waiting) {
+        let mut running = self.running.iter().filter(|(_, module, station)| !self.is_belated(*module, *station));
+        match (running.next(), waiting) {
             (None, None) => Ok(()),
             (call, letter) => Err(format!("drained, and yet under way: call {call:?}, letter {letter:?}")),
         }
@@ -112,17 +113,17 @@ impl Scene {
         let is_late = reason == "late";
         let pieces = self.ledger.pieces(at, is_late, value);
         self.note(&format!("dead letter {at:?} {pieces:?} {reason}"));
-        let is_due = |piece: &Piece| match *piece {
+        let mut is_due = |piece: &Piece| match *piece {
             Piece::Reading(number) => {
-                let order = &self.ledger.readings[number];
-                is_late && (order.place, order.offset) == (at.0, at.1) && self.is_late(order)
+                let order = self.ledger.readings[number];
+                is_late && (order.place, order.offset) == (at.0, at.1) && self.is_late(&order)
             }
             Piece::Bad(number) => {
                 let bad = &self.ledger.bad[number];
                 !is_late && (bad.place, bad.offset, bad.element) == at
             }
         };
-        if !pieces.iter().any(is_due) {
+        if !pieces.iter().any(&mut is_due) {
             return Err(format!("nothing is wrong with {at:?}, {pieces:?}: {reason}"));
         }
         if let [Piece::Reading(number)] = *pieces
@@ -139,13 +140,6 @@ impl Scene {
         let outcomes = self.ledger.outcomes(TALLY, station).iter().filter(|outcome| outcome.life == self.life);
         let mut orders = outcomes.filter_map(|outcome| outcome.content.orders.as_ref());
         orders.any(|(_, orders)| orders.contains(&number))
-    }
-
-    fn is_late(&self, order: &Reading) -> bool {
-        let is_over = order.bucket() + BUCKET_MS + CLOSE_AFTER_MS <= self.now().0;
-        let later = |other: &Reading| other.station == order.station && other.bucket() > order.bucket();
-        let mut others = self.ledger.readings.iter().filter(|other| other.place.topic == ORDER);
-        order.place.topic == ORDER && (is_over || others.any(|other| other.handed_out > 0 && later(other)))
     }
 }
 

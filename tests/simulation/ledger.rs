@@ -9,15 +9,15 @@ use quorate_core::ident::Millis;
 use quorate_core::provenance::Incarnation;
 use serde::{Deserialize, Serialize};
 
-use super::broker::Place;
+use super::broker::{LOAD, PRICE, Place};
 use super::disk::Trigger;
 
 pub const STATIONS: [&str; 3] = ["S0", "S1", "S2"];
 
 /// The modules in the order of the plan: `pair` needs a load and a price, `after` a load and the result of `pair`,
 /// `tally` each closed bucket of orders, `each` every load, `rate` a load and the tariff of all, `sign` that alone,
-/// `task` every price, once for each key.
-pub const MODULES: [&str; 7] = ["pair", "after", "tally", "each", "rate", "sign", "task"];
+/// `task` every price, once for each key, `offer` every load and the price of that moment.
+pub const MODULES: [&str; 8] = ["pair", "after", "tally", "each", "rate", "sign", "task", "offer"];
 pub const PAIR: usize = 0;
 pub const AFTER: usize = 1;
 pub const TALLY: usize = 2;
@@ -25,6 +25,16 @@ pub const EACH: usize = 3;
 pub const RATE: usize = 4;
 pub const SIGN: usize = 5;
 pub const TASK: usize = 6;
+pub const OFFER: usize = 7;
+
+/// The modules of which every reading of a topic is a run of its own.
+pub fn each_of(topic: usize) -> &'static [usize] {
+    match topic {
+        LOAD => &[EACH, OFFER],
+        PRICE => &[TASK],
+        _ => &[],
+    }
+}
 
 /// Length of a bucket of orders, and how long after its end it closes, in milliseconds.
 pub const BUCKET_MS: i64 = 1_000;
@@ -156,7 +166,7 @@ impl Content {
     /// The reading of which it is a run of its own, by its number.
     pub fn handed(&self) -> Option<usize> {
         match self.module {
-            EACH => self.load,
+            EACH | OFFER => self.load,
             TASK => self.price,
             _ => None,
         }
@@ -190,6 +200,8 @@ pub struct Outcome {
     pub life: u32,
     /// A result; otherwise a dead letter of the run.
     pub is_result: bool,
+    /// It began during a stop, after a pause that the stop does not wait for.
+    pub is_belated: bool,
 }
 
 #[derive(Default)]
@@ -330,6 +342,12 @@ impl Ledger {
         self.outcomes(TASK, station).iter().any(is_done)
     }
 
+    /// Whether a run of a module, of which each load is one, has ended for this one.
+    pub fn is_handed_over(&self, module: usize, load: usize) -> bool {
+        let is_its = |outcome: &Outcome| outcome.content.load == Some(load);
+        self.outcomes(module, self.readings[load].station).iter().any(is_its)
+    }
+
     pub fn outcomes(&self, module: usize, station: usize) -> &[Outcome] {
         self.outcomes.get(&(module, station)).map_or(&[], Vec::as_slice)
     }
@@ -363,7 +381,7 @@ fn content(input: &ModuleInput) -> Result<Content, String> {
         }
     }
     let whole = match module {
-        PAIR => content.load.is_some() && content.price.is_some(),
+        PAIR | OFFER => content.load.is_some() && content.price.is_some(),
         AFTER => content.load.is_some() && content.pair.is_some(),
         EACH => content.load.is_some(),
         RATE => content.load.is_some() && content.tariff.is_some(),

@@ -6,7 +6,7 @@ use quorate::kafka::start::{self, Found, Life, Notice, StartRules, Stood};
 use quorate::pipeline::ports::AssignedPartition;
 use quorate_core::ident::{Millis, NextOffset};
 
-use super::broker::{LOAD, Log, ORDER, Place, Stations, Stored, TARIFF, TOPICS};
+use super::broker::{LOAD, Log, ORDER, PRICE, Place, Stations, Stored, TARIFF, TOPICS};
 use super::disk::Disk;
 use super::ledger::{Bad, EVERYBODY, Reading, STATIONS, key};
 use super::scene::Scene;
@@ -69,7 +69,42 @@ impl Scene {
     }
 
     pub fn has_history(&self) -> bool {
-        self.ledger.readings.iter().any(|reading| reading.history)
+        self.ledger.readings.iter().any(|reading| reading.history) || self.ledger.bad.iter().any(|bad| bad.history)
+    }
+
+    /// Produces some orders of one moment, all of one station.
+    pub fn produce_a_bucket(&mut self) {
+        let station = self.chance.index(STATIONS.len());
+        let place = Place { topic: ORDER, partition: station % TOPICS[ORDER].1 };
+        let at = self.now();
+        for _ in 0..3 {
+            if !self.broker.log(place).is_cut_short {
+                let offset = self.broker.log(place).end;
+                self.append(place, offset, at, Some(vec![Some(station)]));
+            }
+        }
+    }
+
+    /// Stations without a price: loads wait for one.
+    pub fn unpriced(&self) -> Vec<usize> {
+        let has_price = |station: &usize| {
+            let is_its = |reading: &Reading| reading.place.topic == PRICE && reading.station == *station;
+            self.ledger.readings.iter().any(|reading| reading.is_kept() && is_its(reading))
+        };
+        (0..STATIONS.len()).filter(|station| !has_price(station)).collect()
+    }
+
+    /// Every station has a price in the end.
+    pub fn price_all_stations(&mut self) {
+        let (place, unpriced) = (Place { topic: PRICE, partition: 0 }, self.unpriced());
+        // Nobody may ever see that a log was cut short, and then nothing may be added to it.
+        if !unpriced.is_empty() && self.broker.log(place).is_cut_short {
+            self.recreate(PRICE);
+        }
+        for station in self.unpriced() {
+            let (offset, at) = (self.broker.log(place).end, self.now());
+            self.append(place, offset, at, Some(vec![Some(station)]));
+        }
     }
 
     fn append(&mut self, place: Place, offset: i64, at: Millis, stations: Stations) {
@@ -178,8 +213,14 @@ impl Scene {
         let topic = &mut self.broker.topics[place.topic];
         let first_count = *topic.first_count.get_or_insert(topic.logs.len());
         let log = &topic.logs[place.partition];
+        // While a life that began in this process is not durable a group says nothing of it, or what was meant for the one
+        // before: it is told what the process knows.
+        let is_begun = |life: Life| stood.is_some_and(|stood| stood.life.incarnation < life.incarnation);
+        let carried = log.carried.map(|(position, _)| position.max(log.low));
+        let is_same = |life: &Life| life.topic_id == Some(topic.id);
+        let begun = log.life.filter(is_same).is_some_and(is_begun).then_some(carried).flatten();
         let found = Found {
-            committed: log.committed.map(NextOffset),
+            committed: begun.or(log.committed).map(NextOffset),
             low: NextOffset(log.low),
             high: NextOffset(log.end),
             load_from: Some(NextOffset(log.low)),
@@ -201,7 +242,9 @@ impl Scene {
         if let (Some(notice), true) = (start.notice, self.trace.keeps_lines()) {
             self.note(&format!("{notice:?} {}/{}", place.name(), place.partition));
         }
-        self.broker.assign(place, start)
+        let assigned = self.broker.assign(place, start);
+        self.orders_assigned(place, (assigned.start.0, assigned.end.0));
+        assigned
     }
 
     /// What is left of a log that was cut short counts as written anew: nobody can tell it from that.

@@ -8,11 +8,16 @@ mod consumers;
 mod disk;
 mod doors;
 mod events;
+mod lateness;
 mod ledger;
+mod limits;
 mod logs;
+mod outage;
 mod process;
+mod runs;
 mod scene;
 mod schedule;
+mod stop;
 mod trace;
 
 /// Schedules of one run of the tests, in four parts so that all cores have something to do.

@@ -4,13 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use quorate::pipeline::BreakerPolicy;
 use quorate_core::ident::Millis;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::broker::{Broker, Place, TOPICS};
 use super::chance::Chance;
 use super::disk::Disk;
+use super::lateness::OrderClock;
 use super::ledger::{Content, Ledger, Outcome, TALLY};
+use super::limits::Intake;
+use super::outage::Asked;
+use super::runs::Runs;
 use super::trace::Trace;
 
 /// When virtual time begins.
@@ -64,6 +70,17 @@ pub struct Scene {
     pub began_at: BTreeMap<Place, i64>,
     /// Calls that run, by life, module and station.
     pub running: Vec<(u32, usize, usize)>,
+    pub runs: Runs,
+    /// The process is being stopped.
+    pub draining: bool,
+    /// Per topic how much of it may wait; nothing where nothing is said.
+    pub limits: Vec<usize>,
+    pub intake: Intake,
+    pub breaker: Option<BreakerPolicy>,
+    pub order_clock: OrderClock,
+    /// What was asked for since the broker went away; none while it is there.
+    pub away: Option<Asked>,
+    pub returned: Arc<Notify>,
     /// The first invariant that did not hold.
     pub broken: Option<String>,
     began: Instant,
@@ -86,6 +103,14 @@ impl Shared {
             life: 0,
             began_at: BTreeMap::new(),
             running: Vec::new(),
+            runs: Runs::default(),
+            draining: false,
+            limits: Vec::new(),
+            intake: Intake::default(),
+            breaker: None,
+            order_clock: OrderClock::default(),
+            away: None,
+            returned: Arc::default(),
             broken: None,
             began: Instant::now(),
         })))
@@ -94,6 +119,24 @@ impl Shared {
     /// Nothing that holds the lock waits or panics.
     pub fn lock(&self) -> MutexGuard<'_, Scene> {
         self.0.lock().expect("the scene")
+    }
+}
+
+impl Fate {
+    /// Calling again with the same input may help.
+    pub fn may_be_repeated(self) -> bool {
+        matches!(self, Self::Fails | Self::Panics | Self::TimesOut)
+    }
+
+    /// Why there is no result, in a dead letter; none when there is one.
+    pub fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Returns => None,
+            Self::Fails => Some("module_failed"),
+            Self::Rejects => Some("module_rejected"),
+            Self::Panics => Some("module_panicked"),
+            Self::TimesOut | Self::Sticks => Some("module_timeout"),
+        }
     }
 }
 
@@ -120,7 +163,9 @@ impl Scene {
         let cursed = self.mood.curse == Some((content.module, content.station));
         let fates = [Fate::Fails, Fate::Rejects, Fate::Panics, Fate::TimesOut, Fate::Sticks];
         if cursed || self.chance.happens(self.mood.call) {
-            let fate = self.chance.pick(&fates);
+            // Where a topic waits for its runs it must not wait for hours.
+            let fates = if cursed && !self.limits.is_empty() { &fates[..3] } else { &fates[..] };
+            let fate = self.chance.pick(fates);
             let hangs = matches!(fate, Fate::TimesOut | Fate::Sticks);
             return (fate, if hangs { TIMEOUT } else { Duration::ZERO });
         }
@@ -133,11 +178,15 @@ impl Scene {
         Duration::from_millis(if pauses { 1 + self.chance.below(at_most) } else { 0 })
     }
 
-    /// A run has ended in Kafka, by a result or by a dead letter.
-    pub fn ended(&mut self, life: u32, content: &Arc<Content>, is_result: bool) {
-        let what = format!("{} {content:?}", if is_result { "result" } else { "given up" });
+    /// A run has ended in Kafka, by a result or by a dead letter with this reason.
+    pub fn ended(&mut self, life: u32, content: &Arc<Content>, reason: Option<&str>) {
+        let is_result = reason.is_none();
+        let what = format!("{} {content:?}", reason.unwrap_or("result"));
         self.note(&what);
-        let outcome = Outcome { content: Arc::clone(content), life, is_result };
+        let held = self.run_ended(content, reason);
+        self.expect(held);
+        let is_belated = self.is_belated(content.module, content.station);
+        let outcome = Outcome { content: Arc::clone(content), life, is_result, is_belated };
         let held = self.follows(&outcome);
         self.expect(held);
         if let Some((_, orders)) = content.orders.as_ref().filter(|_| content.module == TALLY) {

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use quorate::pipeline::BreakerPolicy;
 use tokio::time::Instant;
 
 use super::broker::{LOAD, Place, TOPICS};
 use super::disk::Disk;
 use super::ledger::{MODULES, STATIONS};
+use super::limits::NO_LIMIT;
 use super::process::Process;
 use super::scene::{Mood, Scene, Shared};
 
@@ -77,10 +79,11 @@ enum Operation {
     CutShort,
     Retain,
     Grow,
+    Away,
 }
 
 /// What may happen next, and how often.
-const OPERATIONS: [(Operation, u64); 18] = [
+const OPERATIONS: [(Operation, u64); 19] = [
     (Operation::Produce, 30),
     (Operation::Deliver, 30),
     (Operation::Positions, 6),
@@ -93,12 +96,13 @@ const OPERATIONS: [(Operation, u64); 18] = [
     (Operation::Seconds, 12),
     (Operation::Minutes, 2),
     (Operation::Crash, 3),
-    (Operation::Stop, 1),
+    (Operation::Stop, 2),
     (Operation::LookAgain, 8),
     (Operation::Recreate, 2),
     (Operation::CutShort, 2),
     (Operation::Retain, 2),
     (Operation::Grow, 1),
+    (Operation::Away, 2),
 ];
 
 /// Topics lose records, and sometimes all of them. Most schedules have nothing of it.
@@ -115,18 +119,18 @@ impl Schedule {
                 scene.write_history();
             }
         }
-        let process = Process::start(&scene);
         let mut weights = OPERATIONS.map(|(_, weight)| weight);
         {
             let mut scene = scene.lock();
             // Schedules differ in what happens often, and in what goes wrong.
-            let loses = scene.chance.happens(350);
+            let (loses, is_left) = (scene.chance.happens(350), scene.chance.happens(100));
             for ((operation, _), weight) in OPERATIONS.iter().zip(&mut weights) {
                 *weight *= [1, 1, 1, 2, 4][scene.chance.index(5)];
                 // Without a store nothing tells what was read of a log before its end was lost.
                 // Nor does anything before all of what somebody else has worked off was read.
                 let is_told = *operation != Operation::CutShort || (scene.disk.is_some() && !scene.has_history());
                 *weight *= u64::from(!LOSSES.contains(operation) || (loses && is_told));
+                *weight *= u64::from(*operation != Operation::Away || is_left);
             }
             let often = [0, 0, 30, 150, 400];
             let mut draw = || often[scene.chance.index(often.len())];
@@ -136,8 +140,15 @@ impl Schedule {
             let cursed = scene.chance.happens(400);
             let curse = (scene.chance.index(MODULES.len()), scene.chance.index(STATIONS.len()));
             let curse = cursed.then_some(curse);
+            if scene.chance.happens(300) {
+                let few = [1, 2, 3, 5, 8, NO_LIMIT];
+                scene.limits = TOPICS.map(|_| scene.chance.pick(&few)).into();
+            }
+            let fails_often = BreakerPolicy { failure_ratio: 0.5, of: 4, pause_ms: 500 };
+            scene.breaker = scene.chance.happens(250).then_some(fails_often);
             scene.mood = Mood { call, slow_call, refuse, slow_publish, lose_commit, slow_flush, fail_flush, curse };
         }
+        let process = Process::start(&scene);
         Self { scene, process, weights, began: Instant::now(), loaded: false }
     }
 
@@ -163,14 +174,16 @@ impl Schedule {
         scene.owes_nothing()
     }
 
-    fn check(&mut self) -> Result<(), String> {
+    pub(super) fn check(&mut self) -> Result<(), String> {
         self.process.is_alive()?;
-        self.scene.lock().broken.take().map_or(Ok(()), Err)
+        self.check_scene()?;
+        let scene = self.scene.lock();
+        (0..TOPICS.len()).try_for_each(|topic| scene.waits_within_its_limit(topic, self.process.queued_bytes(topic)))
     }
 
     async fn perform(&mut self, operation: Operation) -> Result<(), String> {
         self.leave_a_broken_store().await?;
-        if operation == Operation::Minutes || self.began.elapsed() > LOAD_PATIENCE {
+        if matches!(operation, Operation::Minutes | Operation::Away) || self.began.elapsed() > LOAD_PATIENCE {
             self.load().await?;
         }
         match operation {
@@ -205,18 +218,9 @@ impl Schedule {
             Operation::Seconds => self.pass(500, 5_000).await,
             Operation::Minutes => self.pass(20_000, 100_000).await,
             Operation::Crash => self.restart().await,
-            Operation::Stop => {
-                let drained = self.process.handle.drain(Duration::from_secs(30)).await;
-                {
-                    let mut scene = self.scene.lock();
-                    scene.note(&format!("drained: {drained}"));
-                    let held = if drained { scene.is_quiet() } else { Ok(()) };
-                    scene.expect(held);
-                }
-                (0..TOPICS.len()).for_each(|topic| self.commits_arrive(topic));
-                self.check_scene()?;
-                self.restart().await;
-            }
+            Operation::Stop if self.scene.lock().chance.happens(300) => self.stop_half_way().await?,
+            Operation::Stop => self.stop().await?,
+            Operation::Away => self.go_away().await?,
         }
         Ok(())
     }
@@ -235,15 +239,15 @@ impl Schedule {
         Ok(())
     }
 
-    fn has_failed(&self) -> bool {
+    pub(super) fn has_failed(&self) -> bool {
         self.scene.lock().disk.as_ref().is_some_and(|disk| disk.failed)
     }
 
-    fn check_scene(&self) -> Result<(), String> {
+    pub(super) fn check_scene(&self) -> Result<(), String> {
         self.scene.lock().broken.take().map_or(Ok(()), Err)
     }
 
-    async fn pass(&self, from_ms: u64, more_ms: u64) {
+    pub(super) async fn pass(&self, from_ms: u64, more_ms: u64) {
         let ms = from_ms + self.scene.lock().chance.below(more_ms);
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
@@ -262,7 +266,7 @@ impl Schedule {
         }
     }
 
-    fn produce(&self) {
+    pub(super) fn produce(&self) {
         let mut scene = self.scene.lock();
         for _ in 0..=scene.chance.index(4) {
             scene.produce_one();
@@ -270,11 +274,12 @@ impl Schedule {
     }
 
     /// Everything in memory is lost, and the process starts again.
-    async fn restart(&mut self) {
+    pub(super) async fn restart(&mut self) {
         let next = {
             let mut scene = self.scene.lock();
             scene.note("end");
             scene.broker.forget();
+            scene.orders_begin_anew();
             scene.running.clear();
             meddle(&mut scene);
             let stands = |place: &Place| scene.broker.log(*place).committed.unwrap_or(0);
@@ -288,7 +293,7 @@ impl Schedule {
     }
 
     /// Reads what this life loads, if it has not yet.
-    async fn load(&mut self) -> Result<(), String> {
+    pub(super) async fn load(&mut self) -> Result<(), String> {
         let mut rounds = 0..ROUNDS;
         while !self.has_failed() && !std::mem::replace(&mut self.loaded, true) {
             rounds.next().ok_or("stuck: what is to be loaded is not taken in")?;
@@ -319,14 +324,16 @@ impl Schedule {
         self.leave_a_broken_store().await?;
         self.assign_all().await?;
         let mut rounds = 0..ROUNDS;
-        while !self.all_places(is_delivered) {
-            rounds.next().ok_or("stuck: what is delivered is not taken in")?;
+        while !self.all_places(is_delivered) || !self.scene.lock().unpriced().is_empty() {
+            let round = rounds.next().ok_or("stuck: what is delivered is not taken in")?;
+            self.scene.lock().price_all_stations();
             for topic in 0..TOPICS.len() {
                 self.look_again(topic).await?;
                 self.deliver_from(topic, 20).await?;
                 self.tell_positions(topic).await?;
             }
-            self.pass(1, 100).await;
+            // Where a topic waits for its runs it may wait for long.
+            self.pass(1, if round < ROUNDS / 4 { 100 } else { 2_000 }).await;
             self.check()?;
         }
         for topic in 0..TOPICS.len() {
