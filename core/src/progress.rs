@@ -351,7 +351,7 @@ mod tests {
     fn row(offset: i64) -> RecordRow {
         let mut batch = crate::record::RecordBatch::new(TOPIC);
         batch.push((0, Offset(offset), Epoch(3)), Millis(0), None, None).expect("room");
-        batch.rows()[0]
+        batch.rows().first().expect("a row").clone()
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod envelope;
 mod gate;
 mod gauges;
 mod given_up;
+mod handle;
 pub mod lane;
 mod loading;
 mod parts;
@@ -33,12 +34,12 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use quorate_core::decode::Decoder;
 use quorate_core::fairness::Rounds;
-use quorate_core::ident::{Millis, ModuleId, Station};
+use quorate_core::ident::{Millis, Station};
 use quorate_core::plan::Plan;
 use quorate_core::progress::Progress;
 use quorate_core::provenance::{shard_of, station_hash};
-use quorate_core::shard::{Changes, Explanation, Place, Quarantine, Shard};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use quorate_core::shard::{Changes, Place, Shard};
+use tokio::sync::{Notify, mpsc};
 
 use alarms::AlarmLog;
 use broken::Broken;
@@ -46,11 +47,12 @@ use checkpoint::{Checkpoint, Keeping, Settler};
 pub use counts::{Counts, Tally};
 use cuts::Dirt;
 use dead_letters::Outbox;
-use durable::{CallLog, Deadly, Standings, StateStore, StoreError, StoredLetter};
+use durable::{CallLog, Deadly, Standings, StateStore, StoredLetter};
+pub use handle::Handle;
 use lane::{LaneSender, lane};
 pub use loading::LoadingTopic;
 use loading::Loads;
-use ports::{Clock, Commit, Consumers, Executor, Publisher};
+use ports::{Clock, Consumers, Executor, Publisher};
 pub use router::MAX_UNSETTLED;
 use router::{Lane, Router, ToRouter};
 pub use run_settings::{BreakerPolicy, FailureSinks, OnFailure, RunSettings};
@@ -131,16 +133,6 @@ pub struct Stage {
     pub task: BoxFuture<'static, ()>,
 }
 
-/// Talks to a running pipeline.
-#[derive(Clone, Debug)]
-pub struct Handle {
-    router: mpsc::Sender<ToRouter>,
-    shards: Vec<mpsc::Sender<ToShard>>,
-    counts: Arc<Counts>,
-    broken: Broken,
-    loaded: Arc<watch::Sender<Vec<bool>>>,
-}
-
 impl Pipeline {
     /// Builds a pipeline for `plan`. Nothing is spawned.
     #[must_use]
@@ -166,11 +158,6 @@ impl Pipeline {
     pub fn keep(&mut self, kept: Kept) {
         self.owners.iter_mut().for_each(Shard::keep_durably);
         self.kept = Some(kept);
-    }
-
-    /// What an earlier life kept is gone.
-    pub fn state_was_lost(&mut self) {
-        self.owners.iter_mut().for_each(Shard::state_was_lost);
     }
 
     /// Takes back what a store held.
@@ -238,7 +225,7 @@ impl Pipeline {
             Arc::clone(&dead_bytes),
             kept.as_ref().map(|_| Outbox::new(Arc::clone(&plan))),
         );
-        let runs = Arc::new(Runs::new(
+        let runs = Runs::new(
             settings.runs,
             Arc::clone(&plan),
             executor,
@@ -246,8 +233,8 @@ impl Pipeline {
             dead.clone(),
             Arc::clone(&clock),
             Arc::clone(&counts),
-            kept.as_ref().and_then(|kept| kept.calls.clone()),
-        ));
+        );
+        let runs = Arc::new(runs.noted_in(kept.as_ref().and_then(|kept| kept.calls.clone())));
         let (checkpoints, settler_inbox) = mpsc::channel::<Checkpoint>(checkpoint::QUEUE);
         let mut stages = Vec::new();
         let mut unsettled = vec![dead_gauges];
@@ -326,95 +313,5 @@ impl Pipeline {
         stages.push(Stage { name: "router".to_owned(), task: Box::pin(router) });
         stages.push(Stage { name: "settler".to_owned(), task: Box::pin(settler.run()) });
         stages
-    }
-}
-
-impl Handle {
-    /// What has happened so far.
-    #[must_use]
-    pub fn tally(&self) -> Tally {
-        self.counts.tally()
-    }
-
-    /// Resolves once state can no longer be kept: nothing more is taken in from then on.
-    pub async fn broken(&self) -> StoreError {
-        self.broken.failed().await
-    }
-
-    /// Per topic of the plan whether it was read as far as state reaches back, and, where state is kept, that is durable.
-    /// Empty before anything was.
-    #[must_use]
-    pub fn loaded(&self) -> watch::Receiver<Vec<bool>> {
-        self.loaded.subscribe()
-    }
-
-    /// Topics that are being read as far back as state reaches, once a flush interval: how far each is, and how long it
-    /// may still take.
-    #[must_use]
-    pub fn loading(&self) -> Vec<LoadingTopic> {
-        self.counts.loading()
-    }
-
-    /// Whether state can no longer be kept.
-    #[must_use]
-    pub fn is_broken(&self) -> bool {
-        self.broken.is_reported()
-    }
-
-    /// How many stations are known and complete, summed over the shards.
-    pub async fn census(&self) -> Census {
-        let mut sum = Census { standstills: self.counts.standstills(), ..Census::default() };
-        for shard in &self.shards {
-            let (reply, census) = oneshot::channel();
-            drop(shard.send(ToShard::Census(reply)).await);
-            let Ok(census) = census.await else { continue };
-            sum.stations += census.stations;
-            sum.open_runs += census.open_runs;
-            sum.standings = census.standings;
-            sum.modules.resize(census.modules.len(), ModuleCensus::default());
-            sum.modules.iter_mut().zip(&census.modules).for_each(|(sum, module)| sum.add(module));
-        }
-        sum
-    }
-
-    /// How a module stands with a station; none when the pipeline has ended.
-    pub async fn explain(&self, module: ModuleId, station: &str) -> Option<Explanation> {
-        let shard = &self.shards[shard_of(station_hash(station), self.shards.len())];
-        let (reply, explained) = oneshot::channel();
-        shard.send(ToShard::Explain { module, station: station.into(), reply }).await.ok()?;
-        explained.await.ok()
-    }
-
-    /// The stations that pause because `module` keeps failing for them, at most `limit` of them; a census has their number.
-    pub async fn quarantined(&self, module: ModuleId, limit: usize) -> Vec<Quarantine> {
-        let mut found = Vec::new();
-        for shard in &self.shards {
-            let (reply, told) = oneshot::channel();
-            drop(shard.send(ToShard::Quarantined { module, limit: limit - found.len(), reply }).await);
-            found.extend(told.await.unwrap_or_default());
-        }
-        found
-    }
-
-    /// What may be committed at this moment, for partitions that are about to be taken away. Empty when the pipeline
-    /// does not answer within `patience`.
-    pub async fn settle_now(&self, patience: Duration) -> Vec<Commit> {
-        let (reply, settled) = oneshot::channel();
-        let asking = async {
-            self.router.send(ToRouter::SettleNow(reply)).await.ok()?;
-            settled.await.ok()
-        };
-        tokio::time::timeout(patience, asking).await.ok().flatten().unwrap_or_default()
-    }
-
-    /// Serves lanes no more, lets what is ready or in flight end, and commits what is settled. False when that took
-    /// longer than `patience`: runs are still owed then, and start again next time.
-    pub async fn drain(&self, patience: Duration) -> bool {
-        let (reply, drained) = oneshot::channel();
-        let draining = async {
-            self.router.send(ToRouter::Drain(reply)).await.ok()?;
-            drained.await.ok()
-        };
-        tokio::time::timeout(patience, draining).await.ok().flatten().is_some()
     }
 }

@@ -77,14 +77,18 @@ impl Runs {
         dead: DeadLetterSender,
         clock: Arc<dyn Clock>,
         counts: Arc<Counts>,
-        calls: Option<Arc<dyn CallLog>>,
     ) -> Self {
         let modules = settings.into_iter().zip(&plan.modules).map(|(settings, module)| {
             let gate = Gate::new(Arc::clone(&module.name), &settings, Arc::clone(&clock), Arc::clone(&counts));
             Room { settings, gate: Arc::new(gate) }
         });
         let given_up = GivenUp::new(dead, Arc::clone(&counts));
-        Self { modules: modules.collect(), plan, executor, publisher, given_up, clock, counts, calls }
+        Self { modules: modules.collect(), plan, executor, publisher, given_up, clock, counts, calls: None }
+    }
+
+    /// Has calls under way noted.
+    pub(super) fn noted_in(self, calls: Option<Arc<dyn CallLog>>) -> Self {
+        Self { calls, ..self }
     }
 
     /// Waits until a run of `module` may start; as long as its breaker is open or it is halted, too. None when the

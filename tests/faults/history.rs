@@ -63,6 +63,8 @@ pub struct Source {
     pub place: Place,
     pub from: i64,
     pub to: i64,
+    /// The life of its topic that the offsets are of.
+    pub life: u32,
 }
 
 /// A published result. `at` and the attempt are left out: a repeat differs in them.

@@ -58,7 +58,8 @@ fn published(record: &Consumed) -> Published {
         let number = |field: &str| range[field].as_i64().expect("a number");
         let partition = i32::try_from(number("partition")).expect("a partition");
         let place = (range["topic"].as_str().expect("a topic").to_owned(), partition);
-        Source { place, from: number("from_offset"), to: number("to_offset") }
+        let life = range["incarnation"].as_u64().map_or(0, |life| u32::try_from(life).expect("a count"));
+        Source { place, from: number("from_offset"), to: number("to_offset"), life }
     };
     Published {
         trigger: header(record, "quorate-trigger"),

@@ -48,7 +48,7 @@ fn recreation(name: &'static str, before: usize, after: &[usize]) {
         }
     }
     let recreated = [scenario.topic(Role::Orders)].into();
-    scenario.finish(service, &workload, &Rules { recreated, mixed: true, ..Rules::default() });
+    scenario.finish(service, &workload, &Rules { recreated, ..Rules::default() });
 }
 
 #[test]

@@ -183,7 +183,7 @@ fn failure() -> Failure {
         station: Station::from("S1"),
         inputs: Vec::new(),
         quality,
-        lineage: vec![LineageRange { topic: "A".into(), partition: 2, from_offset: 3, to_offset: 7 }],
+        lineage: vec![LineageRange { topic: "A".into(), partition: 2, from_offset: 3, to_offset: 7, incarnation: 0 }],
         input_hash: InputHash(255),
         bucket: Some(Millis(60_000)),
         reading: None,

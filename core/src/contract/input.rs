@@ -143,6 +143,15 @@ pub struct LineageRange {
     pub from_offset: i64,
     /// Highest offset, inclusive.
     pub to_offset: i64,
+    /// Which life of the topic the offsets belong to: how often it had been deleted and created again, or cut short. Not
+    /// written where that never happened.
+    #[serde(skip_serializing_if = "is_first")]
+    pub incarnation: Incarnation,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_first(incarnation: &Incarnation) -> bool {
+    *incarnation == 0
 }
 
 /// 128 bits over module, version, station and the readings of every input. Printed as 32 hexadecimal digits.

@@ -9,10 +9,10 @@ use super::{InputExplanation, Shard};
 use crate::contract::{InputHash, LineageRange, ModuleInput, Quality, ReadingOrigin, Status, TopicInput, Value};
 use crate::ident::{Millis, ModuleId, Partition, Station, TopicId};
 use crate::plan::Source;
-use crate::provenance::Provenance;
+use crate::provenance::{Incarnation, Provenance};
 use crate::window::View;
 
-type Lineage = BTreeMap<(Arc<str>, Partition), (i64, i64)>;
+type Lineage = BTreeMap<(Arc<str>, Partition, Incarnation), (i64, i64)>;
 
 impl Shard {
     /// The input of one module for one station as of `now`; `handed` is the closed bucket or the reading that it is to
@@ -145,15 +145,15 @@ impl Shard {
 fn trace(origins: impl Fn(&mut dyn FnMut(&Provenance)), topic: &Arc<str>, lineage: &mut Lineage) {
     let mut last: Option<LineageRange> = None;
     origins(&mut |origin| {
-        let (partition, offset) = (origin.partition, origin.offset.0);
+        let (partition, offset, incarnation) = (origin.partition, origin.offset.0, origin.incarnation);
         match &mut last {
-            Some(range) if range.partition == partition => {
+            Some(range) if (range.partition, range.incarnation) == (partition, incarnation) => {
                 range.from_offset = range.from_offset.min(offset);
                 range.to_offset = range.to_offset.max(offset);
             }
             _ => {
                 let topic = Arc::clone(topic);
-                let range = LineageRange { topic, partition, from_offset: offset, to_offset: offset };
+                let range = LineageRange { topic, partition, from_offset: offset, to_offset: offset, incarnation };
                 last.replace(range).iter().for_each(|range| widen(lineage, range));
             }
         }
@@ -163,13 +163,19 @@ fn trace(origins: impl Fn(&mut dyn FnMut(&Provenance)), topic: &Arc<str>, lineag
 
 fn widen(lineage: &mut Lineage, range: &LineageRange) {
     let (from, to) = (range.from_offset, range.to_offset);
-    let known = lineage.entry((Arc::clone(&range.topic), range.partition)).or_insert((from, to));
+    let place = (Arc::clone(&range.topic), range.partition, range.incarnation);
+    let known = lineage.entry(place).or_insert((from, to));
     *known = (known.0.min(from), known.1.max(to));
 }
 
 fn ranges(lineage: Lineage) -> Vec<LineageRange> {
-    let range =
-        |((topic, partition), (from_offset, to_offset))| LineageRange { topic, partition, from_offset, to_offset };
+    let range = |((topic, partition, incarnation), (from_offset, to_offset))| LineageRange {
+        topic,
+        partition,
+        from_offset,
+        to_offset,
+        incarnation,
+    };
     lineage.into_iter().map(range).collect()
 }
 

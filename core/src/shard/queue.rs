@@ -39,13 +39,8 @@ impl Shard {
         self.queues.durable = true;
     }
 
-    /// States that what an earlier life kept is gone. Its positions passed buckets that were open: of each station's
-    /// buckets that are only loaded the newest is handed over, once more and the same if it was before.
-    pub fn state_was_lost(&mut self) {
-        self.topics.iter_mut().for_each(|topic| topic.lost = true);
-    }
-
-    /// The same of one topic.
+    /// What an earlier life kept of a topic is gone. Its positions passed buckets that were open: of each station's buckets
+    /// that are only loaded the newest is handed over, once more and the same if it was before.
     pub(super) fn windows_were_lost(&mut self, topic: &str) {
         if let Some(topic) = self.plan.topic_id(topic) {
             self.topics[topic.ix()].lost = true;

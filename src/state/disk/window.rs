@@ -147,6 +147,8 @@ struct Lineage {
     from_offset: i64,
     #[prost(sint64, tag = "4")]
     to_offset: i64,
+    #[prost(uint32, tag = "5")]
+    incarnation: u32,
 }
 
 impl From<WindowState> for Window {
@@ -279,11 +281,12 @@ impl From<GridCell> for GridCellState {
 
 impl From<ResultState> for ModuleResult {
     fn from(ResultState { time, hash, origin, lineage, json }: ResultState) -> Self {
-        let lineage = lineage.into_iter().map(|LineageRange { topic, partition, from_offset, to_offset }| Lineage {
-            topic: topic.to_string(),
-            partition,
-            from_offset,
-            to_offset,
+        let lineage = lineage.into_iter().map(|range| Lineage {
+            topic: range.topic.to_string(),
+            partition: range.partition,
+            from_offset: range.from_offset,
+            to_offset: range.to_offset,
+            incarnation: range.incarnation,
         });
         let hash = hash.map(|hash| bytes(hash.0));
         Self { time: time.0, hash, origin: origin.map(Into::into), lineage: lineage.collect(), json }
@@ -294,8 +297,12 @@ impl TryFrom<ModuleResult> for ResultState {
     type Error = Malformed;
 
     fn try_from(result: ModuleResult) -> Result<Self, Malformed> {
-        let lineage = result.lineage.into_iter().map(|Lineage { topic, partition, from_offset, to_offset }| {
-            LineageRange { topic: topic.into(), partition, from_offset, to_offset }
+        let lineage = result.lineage.into_iter().map(|range| LineageRange {
+            topic: range.topic.into(),
+            partition: range.partition,
+            from_offset: range.from_offset,
+            to_offset: range.to_offset,
+            incarnation: range.incarnation,
         });
         Ok(Self {
             time: Millis(result.time),

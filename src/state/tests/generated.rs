@@ -71,8 +71,13 @@ fn grid() -> impl Strategy<Value = GridReadingState> {
 }
 
 fn result() -> impl Strategy<Value = ResultState> {
-    let range = (name(), any::<i32>(), long(), long()).prop_map(|(topic, partition, from_offset, to_offset)| {
-        LineageRange { topic, partition, from_offset, to_offset }
+    let range = (name(), any::<i32>(), long(), long(), any::<u32>());
+    let range = range.prop_map(|(topic, partition, from_offset, to_offset, incarnation)| LineageRange {
+        topic,
+        partition,
+        from_offset,
+        to_offset,
+        incarnation,
     });
     (millis(), hash(), of(origin()), vec(range, 0..3), text())
         .prop_map(|(time, hash, origin, lineage, json)| ResultState { time, hash, origin, lineage, json })

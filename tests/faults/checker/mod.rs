@@ -32,9 +32,6 @@ pub struct Rules {
     pub forgotten: BTreeSet<String>,
     /// Two services each had partitions of a topic at the same time.
     pub shared: bool,
-    /// Windows hold readings of two lives of a topic for a while, and lineage, which knows offsets only, has one range over
-    /// both.
-    pub mixed: bool,
     /// Memory that records of many megabytes take on top of what a service may take otherwise, in MiB.
     pub more_memory_mib: u64,
     /// How often a service was killed, died or ended with another code than 0. The scenario counts them itself.
@@ -66,8 +63,6 @@ pub enum Breach {
     Incomplete { module: String, station: String },
     /// What a result says of an input, or of where that came from, is not what the records come to that it names.
     NotRebuilt { module: String, station: String, topic: String, wanted: String, got: String },
-    /// Lineage that names records of two lives of a topic in one range.
-    LivesMixed { station: String, topic: String },
     /// A result of a station or module that nobody sent anything for.
     Unasked { module: String, station: String },
     /// Lineage names a record that was never produced.
@@ -128,7 +123,7 @@ pub fn check(history: &History, model: &Model, rules: &Rules) -> Vec<Breach> {
     breaches.extend(states::second_opinion(history, &records, model, rules));
     breaches.extend(states::last_results(history, model, rules));
     breaches.extend(states::order(&rebuilt));
-    breaches.extend(states::lineage(history));
+    breaches.extend(states::lineage(history, rules));
     breaches.extend(states::hashes(history));
     breaches.extend(buckets::handed_over(history, rules));
     breaches.extend(buckets::repeats(history, rules));

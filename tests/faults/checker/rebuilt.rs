@@ -25,8 +25,6 @@ type Sent<'a> = BTreeMap<(u32, i32, i64), &'a Produced>;
 pub struct Records<'a> {
     of: BTreeMap<(Role, &'a str), Sent<'a>>,
     topics: BTreeMap<Role, &'a str>,
-    /// The newest life of each topic.
-    lives: BTreeMap<Role, u32>,
 }
 
 /// What a module is fed with.
@@ -41,11 +39,9 @@ fn inputs(module: &str) -> &'static [Role] {
 
 impl<'a> Records<'a> {
     pub fn of(history: &'a History) -> Self {
-        let mut records = Self { of: BTreeMap::new(), topics: BTreeMap::new(), lives: BTreeMap::new() };
+        let mut records = Self { of: BTreeMap::new(), topics: BTreeMap::new() };
         for record in &history.produced {
             records.topics.insert(record.role, &record.topic);
-            let life = records.lives.entry(record.role).or_default();
-            *life = record.incarnation.max(*life);
             if let Some((owner, _)) = &record.reading {
                 let place = (record.incarnation, record.partition, record.offset);
                 records.of.entry((record.role, owner)).or_default().insert(place, record);
@@ -67,23 +63,20 @@ impl<'a> Records<'a> {
             let mut windows = BTreeMap::new();
             for role in required.iter().copied() {
                 let got = (said(result, self.topic(role)), named(result, self.topic(role)));
-                let wanted = |window: &Window<'_>| (of(role, window, result), spans(window));
-                let mut candidates = self.candidates(result, role);
-                let Some(found) = candidates.iter().position(|window| wanted(window) == got) else {
+                let mut meant = self.meant(result, role, rules);
+                let wanted = |(nth, window): (usize, &Window<'_>)| (of(role, window, result), spans(window, nth > 0));
+                let got = |nth: usize| (got.0.clone(), if nth > 0 { merged(&got.1) } else { got.1.clone() });
+                let Some(found) = (0..meant.len()).find(|nth| wanted((*nth, &meant[*nth])) == got(*nth)) else {
                     breaches.push(Breach::NotRebuilt {
                         module: result.module.clone(),
                         station: result.station.clone(),
                         topic: self.topic(role).to_owned(),
-                        wanted: format!("{:?}", candidates.first().map(wanted)),
-                        got: format!("{got:?}"),
+                        wanted: format!("{:?}", wanted((0, &meant[0]))),
+                        got: format!("{:?}", got(0)),
                     });
                     continue;
                 };
-                let window = candidates.swap_remove(found);
-                if !rules.mixed && window.iter().any(|record| record.incarnation != window[0].incarnation) {
-                    let (station, topic) = (result.station.clone(), self.topic(role).to_owned());
-                    breaches.push(Breach::LivesMixed { station, topic });
-                }
+                let window = meant.swap_remove(found);
                 windows.insert(role, window);
             }
             rebuilt.push(Rebuilt { result, windows });
@@ -109,51 +102,63 @@ impl<'a> Records<'a> {
         self.topics.get(&role).copied().unwrap_or_default()
     }
 
-    /// The windows that a result's lineage may mean: one, unless its topic was created again. Then a range may be one of
-    /// any life, or, since offsets do not say which life they are of, reach from the old one some way into the next.
-    fn candidates(&self, result: &'a Published, role: Role) -> Vec<Window<'a>> {
-        let lives = self.lives.get(&role).copied().unwrap_or_default();
-        let named = |life: u32| -> Window<'a> {
-            let ranges = result.lineage.iter().filter(|source| source.place.0 == self.topic(role));
-            let all = self.of.get(&(role, owner(role, &result.station)));
-            let within = |source: &Source| {
-                let (from, to) = ((life, source.place.1, source.from), (life, source.place.1, source.to));
-                all.filter(|_| from <= to)
-                    .into_iter()
-                    .flat_map(move |all| all.range(from..=to).map(|(_, record)| *record))
-            };
-            ranges.flat_map(within).collect()
+    /// The windows that a result's lineage may mean: one, unless its topic was created again. Until that is noticed reading
+    /// goes on in the next life, and what is read there is taken for part of the one before.
+    fn meant(&self, result: &'a Published, role: Role, rules: &Rules) -> Vec<Window<'a>> {
+        let ranges = || result.lineage.iter().filter(|source| source.place.0 == self.topic(role));
+        let all = self.of.get(&(role, owner(role, &result.station)));
+        let within = |source: &Source, later: u32| {
+            let place = |offset| (source.life + later, source.place.1, offset);
+            let (from, to) = (place(source.from), place(source.to));
+            let named = all.filter(|_| from <= to).into_iter();
+            named.flat_map(move |all| all.range(from..=to).map(|(_, record)| *record))
         };
-        let mut windows: Vec<Window<'a>> = (0..=lives).map(named).filter(|window| !window.is_empty()).collect();
-        for life in 1..=lives {
-            let (old, new) = (named(life - 1), named(life));
-            windows.extend((1..=new.len()).map(|read| [&old[..], &new[..read]].concat()));
+        let of = |later: u32| -> Window<'a> { ranges().flat_map(|source| within(source, later)).collect() };
+        let mut windows = vec![of(0)];
+        if rules.recreated.contains(self.topic(role)) {
+            let (before, after) = (of(0), of(1));
+            for from in after.iter().map(|record| record.offset) {
+                let old = before.iter().filter(|record| record.offset < from);
+                let new = after.iter().filter(|record| record.offset >= from);
+                windows.push(old.chain(new).copied().collect());
+            }
         }
         let handed = |window| match role {
             Role::Curve => bucket(window, result),
             Role::Task => task(window, result),
             _ => kept(role, window),
         };
-        windows.into_iter().map(handed).filter(|window| !window.is_empty()).collect()
+        windows.into_iter().map(handed).collect()
     }
 }
 
 /// What a result's lineage says of a topic, and what it has to say of these readings: lowest and highest offset of each
-/// partition.
-type Spans = BTreeMap<i32, (i64, i64)>;
+/// partition in each life of the topic.
+type Spans = BTreeMap<(u32, i32), (i64, i64)>;
 
 fn named(result: &Published, topic: &str) -> Spans {
     let of_topic = result.lineage.iter().filter(|source| source.place.0 == topic);
-    of_topic.map(|source| (source.place.1, (source.from, source.to))).collect()
+    of_topic.map(|source| ((source.life, source.place.1), (source.from, source.to))).collect()
 }
 
-fn spans(window: &Window<'_>) -> Spans {
+/// Those of readings; `merged` where lives cannot be told apart.
+fn spans(window: &Window<'_>, merged: bool) -> Spans {
     let mut spans = Spans::new();
     for record in window {
-        let span = spans.entry(record.partition).or_insert((record.offset, record.offset));
+        let place = (if merged { 0 } else { record.incarnation }, record.partition);
+        let span = spans.entry(place).or_insert((record.offset, record.offset));
         *span = (record.offset.min(span.0), record.offset.max(span.1));
     }
     spans
+}
+
+fn merged(spans: &Spans) -> Spans {
+    let mut merged = Spans::new();
+    for ((_, partition), (from, to)) in spans {
+        let span = merged.entry((0, *partition)).or_insert((*from, *to));
+        *span = (span.0.min(*from), span.1.max(*to));
+    }
+    merged
 }
 
 /// Under which name a station's readings stand.

@@ -108,20 +108,23 @@ pub fn order(rebuilt: &[Rebuilt<'_>]) -> Vec<Breach> {
     breaches
 }
 
-/// Lineage begins and ends with records that were produced and could be read, in one life of their topic.
-pub fn lineage(history: &History) -> Vec<Breach> {
+/// Lineage begins and ends with records that were produced and could be read, in the life of their topic that it says.
+pub fn lineage(history: &History, rules: &Rules) -> Vec<Breach> {
     let mut produced: BTreeMap<Place, BTreeSet<(u32, i64)>> = BTreeMap::new();
     for record in history.produced.iter().filter(|record| record.reading.is_some()) {
         let place = (record.topic.clone(), record.partition);
         produced.entry(place).or_default().insert((record.incarnation, record.offset));
     }
-    let newest_life = history.produced.iter().map(|record| record.incarnation).max().unwrap_or_default();
     let mut breaches = Vec::new();
     for result in &history.published {
         for source in &result.lineage {
-            let known = |place| produced.get(&source.place).is_some_and(|places| places.contains(&place));
-            let in_life = |life| known((life, source.from)) && known((life, source.to));
-            if source.from > source.to || !(0..=newest_life).any(in_life) {
+            // A life that was not noticed yet is taken for the one before.
+            let last = source.life + u32::from(rules.recreated.contains(&source.place.0));
+            let known = |offset| {
+                let places = produced.get(&source.place);
+                places.is_some_and(|places| (source.life..=last).any(|life| places.contains(&(life, offset))))
+            };
+            if source.from > source.to || !known(source.from) || !known(source.to) {
                 breaches.push(Breach::Invented { station: result.station.clone(), source: source.clone() });
             }
         }

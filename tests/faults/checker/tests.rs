@@ -29,7 +29,7 @@ fn produced(role: Role, offset: i64, ts: i64, number: Option<u64>) -> Produced {
 }
 
 fn source(role: Role, from: i64, to: i64) -> Source {
-    Source { place: (role.short().to_owned(), 0), from, to }
+    Source { place: (role.short().to_owned(), 0), from, to, life: 0 }
 }
 
 /// An entry of an input, given what the value's text is.
