@@ -182,3 +182,15 @@ fn a_completing_record_that_is_read_before_its_trigger_is_loaded_makes_the_run_d
     never_triggered.apply("B", T0, &[record(0)]).loaded("A", T0);
     assert_eq!(never_triggered.oldest_unsettled("B"), None, "nothing was due");
 }
+
+#[test]
+fn a_record_that_first_names_a_station_is_owed_by_no_module_that_does_not_read_it() {
+    let modules = vec![module("first").requires(&["A"]), module("other").requires(&["B"])];
+    let record = |offset: i64| sent(offset, T0, json!({"stationId": "S"}));
+    let mut again = Live::starting(plan(vec![topic("A"), topic("B")], modules));
+    again.loaded("A", T0).apply("A", T0, &[record(0)]);
+    assert_eq!(again.run(T0).len(), 1);
+    assert_eq!(again.oldest_unsettled("A"), None, "what B still has to load holds it back no longer");
+    again.apply_as(Mode::Load, "B", T0, &[record(0)]).loaded("B", T0);
+    assert_eq!(again.run(T0).len(), 0, "what was loaded was settled in an earlier life");
+}

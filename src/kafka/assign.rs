@@ -16,6 +16,7 @@ use super::errors::{Trouble, TroubleKind};
 use super::health::{PartitionHealth, TopicState};
 use super::intake::{Slot, slot_of};
 use super::lookup::{self, Beginning};
+use super::ownership::Held;
 use super::start::{Life, Notice, Start};
 use super::table::Placed;
 use super::{clock, commits, offsets};
@@ -90,10 +91,12 @@ pub(super) fn revoked(context: &PollContext, consumer: &Client, partitions: &Top
 
 /// Whether a part of a topic is missing, when that has changed.
 pub(super) fn part(context: &PollContext, slot: Slot) -> Option<bool> {
-    let count = context.health.partition_count(context.topics[slot].id);
+    let id = context.topics[slot].id;
+    let count = context.health.partition_count(id);
+    let is_refused = context.health.is_refused(id);
     let mut table = context.table();
     let (held, ownership) = table.ownership(slot, count);
-    ownership.part(held, clock::now(), context.timing.split_after)
+    ownership.part(Held { is_refused, ..held }, clock::now(), context.timing.split_after)
 }
 
 fn commit_settled(context: &PollContext, consumer: &Client, gone: &[(Slot, Partition)]) {

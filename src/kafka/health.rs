@@ -8,7 +8,7 @@ use quorate_core::record::PartitionPosition;
 use tokio::sync::watch;
 
 use super::clock;
-use super::errors::Trouble;
+use super::errors::{Trouble, TroubleKind};
 
 /// The state of one topic's consumption.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +160,13 @@ impl ConsumerHealth {
     pub(super) fn is_failing(&self, topic: TopicId) -> bool {
         let Some(Some(sender)) = self.topics.get(topic.ix()) else { return false };
         matches!(sender.borrow().state, TopicState::Failed(_) | TopicState::Stopped)
+    }
+
+    /// Whether the cluster refuses the topic or its group, or has no such topic: then it is nobody else's on that account.
+    pub(super) fn is_refused(&self, topic: TopicId) -> bool {
+        let Some(Some(sender)) = self.topics.get(topic.ix()) else { return false };
+        let refused = |kind| matches!(kind, TroubleKind::Missing | TroubleKind::TopicDenied | TroubleKind::GroupDenied);
+        matches!(&sender.borrow().state, TopicState::Failed(trouble) if refused(trouble.kind))
     }
 
     /// Enters a state unless another one says more: that the topic fails, or has ended.

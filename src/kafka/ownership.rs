@@ -23,6 +23,8 @@ pub(super) struct Held {
     pub granted: usize,
     /// All there are, once known.
     pub of: Option<usize>,
+    /// Whether the cluster refuses the topic, which says nothing of anybody else.
+    pub is_refused: bool,
 }
 
 /// What is to be done about it.
@@ -86,6 +88,7 @@ impl Ownership {
         let is_young = now.saturating_duration_since(self.settled_at) < patience;
         let is_partial = match held {
             Held { reading, .. } if reading >= of => false,
+            Held { is_refused: true, .. } => false,
             Held { granted, .. } if granted < of => !(is_young && self.whole > 0 && granted >= self.whole),
             // Ours, but not read yet; one that never will be is no reason to wait.
             _ => self.partial && is_young,
@@ -193,7 +196,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(30);
 
     fn held(reading: usize, granted: usize) -> Held {
-        Held { reading, granted, of: Some(2) }
+        Held { reading, granted, of: Some(2), is_refused: false }
     }
 
     #[test]
@@ -236,6 +239,9 @@ mod tests {
         assert_eq!(part(held(2, 2), 1), Some(false));
         assert_eq!(part(held(2, 2), 2), None);
         assert_eq!(part(held(0, 0), 3), Some(true), "taken away, perhaps to come back");
+        let refused = Held { is_refused: true, ..held(0, 0) };
+        assert_eq!(part(refused, 4), Some(false), "nobody has it on that account");
+        assert_eq!(part(held(0, 0), 5), Some(true), "and others may once it is allowed again");
         assert_eq!(part(held(1, 2), 29), None);
         assert_eq!(part(held(1, 2), 30), Some(false), "one that cannot be read holds up nobody for ever");
     }
@@ -244,7 +250,7 @@ mod tests {
     fn a_topic_that_grew_is_whole_until_the_new_part_had_time_to_come() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let grown = |reading| Held { reading, granted: reading, of: Some(3) };
+        let grown = |reading| Held { of: Some(3), ..held(reading, reading) };
         let mut ownership = Ownership::new(start);
         assert_eq!(ownership.part(held(2, 2), at(100), PATIENCE), None);
         assert_eq!(ownership.part(grown(2), at(200), PATIENCE), None);

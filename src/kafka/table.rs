@@ -136,7 +136,8 @@ impl Table {
     /// Whose the topic is, and what we hold of its `count` partitions.
     pub(super) fn ownership(&mut self, slot: Slot, count: Option<usize>) -> (Held, &mut Ownership) {
         let TopicTable { granted, reading, ownership, .. } = &mut self.topics[slot];
-        (Held { reading: reading.len(), granted: granted.len() + reading.len(), of: count }, ownership)
+        let granted = granted.len() + reading.len();
+        (Held { reading: reading.len(), granted, of: count, is_refused: false }, ownership)
     }
 
     /// All partitions of one topic that the group has given us.

@@ -210,6 +210,7 @@ impl Shard {
         let Touched { station, change, is_new } = touched;
         if is_new {
             for module in (0..).map(ModuleId).take(self.modules.len()) {
+                let cause = cause.filter(|_| self.may_owe(module, topic));
                 self.consider(station, module, cause, now);
                 self.look(station, module, now);
             }
@@ -220,6 +221,13 @@ impl Shard {
                 self.look(station, module, now);
             }
         }
+    }
+
+    /// Whether a record of `topic` that names a new station can be what `module` is called for: it reads the topic, or needs
+    /// nothing of the station itself.
+    fn may_owe(&self, module: ModuleId, topic: TopicId) -> bool {
+        let plan = self.plan.module(module);
+        plan.inputs().any(|(input, _)| input.source == Source::Topic(topic)) || self.are_global(plan.requires.iter())
     }
 
     /// Global readings belong to a station from its first moment on.

@@ -114,7 +114,7 @@ impl Shard {
         }
     }
 
-    fn are_global<'a>(&self, mut inputs: impl Iterator<Item = &'a InputPlan>) -> bool {
+    pub(super) fn are_global<'a>(&self, mut inputs: impl Iterator<Item = &'a InputPlan>) -> bool {
         inputs.all(|input| match input.source {
             Source::Topic(topic) => self.topics[topic.ix()].global.is_some(),
             Source::Module(_) => false,
