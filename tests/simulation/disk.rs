@@ -37,6 +37,8 @@ pub struct Disk {
     pub refused: bool,
     positions: BTreeMap<Place, Stood>,
     ceilings: BTreeMap<Place, (Incarnation, i64)>,
+    /// As the life at hand knows them.
+    known_ceilings: BTreeMap<Place, (Incarnation, i64)>,
     letters: HashMap<u64, Vec<Piece>>,
     runs: HashMap<(Station, Arc<str>), RunState>,
     waiting: HashMap<(Station, Arc<str>, u64), Trigger>,
@@ -69,6 +71,7 @@ impl Disk {
             refused: false,
             positions: BTreeMap::new(),
             ceilings: BTreeMap::new(),
+            known_ceilings: BTreeMap::new(),
             letters: HashMap::new(),
             runs: HashMap::new(),
             waiting: HashMap::new(),
@@ -117,9 +120,9 @@ impl Disk {
         self.letters.values().flatten()
     }
 
-    /// Up to where a partition may be applied by what is durable.
+    /// Up to where this life applies a partition.
     pub fn admits(&self, place: Place) -> i64 {
-        self.ceilings.get(&place).map_or(0, |(_, at)| *at)
+        self.known_ceilings.get(&place).map_or(0, |(_, at)| *at)
     }
 
     /// # Errors
@@ -268,6 +271,7 @@ pub fn begin(scene: &Shared, pipeline: &mut Pipeline) {
     disk.standings.flushed(disk.store.positions());
     disk.standings.raised(disk.store.ceilings());
     (disk.reload, disk.failed, disk.refused) = (!disk.read, false, false);
+    disk.known_ceilings = disk.ceilings.clone();
     disk.store.load(&mut |changes| pipeline.restore(&changes));
     pipeline.restore_letters(disk.store.letters());
     let store = Arc::new(Driver { scene: scene.clone(), store: disk.store.clone() });
@@ -347,6 +351,7 @@ impl StateStore for Driver {
         if !after.is_zero() {
             tokio::time::sleep(after).await;
         }
+        self.scene.lock().disk.iter_mut().for_each(|disk| disk.known_ceilings = disk.ceilings.clone());
         Ok(())
     }
 }

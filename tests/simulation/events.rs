@@ -116,7 +116,7 @@ impl Scene {
         let mut is_due = |piece: &Piece| match *piece {
             Piece::Reading(number) => {
                 let order = self.ledger.readings[number];
-                is_late && (order.place, order.offset) == (at.0, at.1) && self.is_late(&order)
+                is_late && (order.place, order.offset) == (at.0, at.1) && self.is_late(number)
             }
             Piece::Bad(number) => {
                 let bad = &self.ledger.bad[number];

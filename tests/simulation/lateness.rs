@@ -1,6 +1,6 @@
-//! Whether an order may be too late: its bucket was closed by a later one, or, since it was opened, by the clock of its
-//! topic. That is the wall clock only while everything of the topic is read; otherwise the newest time read of the slowest
-//! partition that is not.
+//! Whether an order may be too late: its bucket was closed by a later one, or, between the bucket's first order and this
+//! one, by the clock of the topic. That is the wall clock only while everything of the topic is read; otherwise the newest
+//! time read of the slowest partition that is not.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -30,28 +30,21 @@ pub struct OrderClock {
     /// Whether it is heeded that not everything is read. Of what an assignment says it is at once; a batch is taken in by
     /// the clock that was known before it, and what it says of an end beyond it counts from the next one on.
     heeds: bool,
-    /// Whether anything was taken in under the assignments at hand: what waits from the start on holds up no clock.
-    begun: bool,
     /// Where it stood from time to time: in this life or, where state outlives it, in all.
     stood: Vec<Millis>,
     /// When buckets of stations were opened, as a place among these.
     opened: HashMap<(usize, i64), usize>,
+    /// Likewise when orders were last handed over, by their numbers.
+    handed: HashMap<usize, usize>,
+    /// Orders that were handed over and wait in their lane, by their numbers. What stands before them is taken in by the
+    /// wall clock once it may be.
+    waiting: Vec<usize>,
 }
 
 impl OrderClock {
     /// None is the wall clock.
     fn clock(&self, disk: Option<&Disk>) -> Option<Millis> {
-        // What stands at its ceiling or beyond waits, however much the pipeline was told.
-        let waits = |place: &Place, told: &Told| disk.is_some_and(|disk| told.last >= Some(disk.admits(*place)));
-        self.newest(|place, told| (self.heeds && told.position < told.end) || waits(place, told))
-    }
-
-    fn begins(&mut self, disk: Option<&Disk>) -> bool {
-        let admits = |place: &Place, last: i64| disk.is_none_or(|disk| last < disk.admits(*place));
-        let is_in = |(place, told): (&Place, &Told)| told.last.is_some_and(|last| admits(place, last));
-        let begins = !self.begun && self.told.iter().any(is_in);
-        self.begun |= begins;
-        begins
+        self.newest(|place, told| (self.heeds && told.position < told.end) || waits(disk, place, told))
     }
 
     fn is_behind(&self) -> bool {
@@ -64,14 +57,33 @@ impl OrderClock {
     }
 }
 
+/// What stands at its ceiling or beyond waits, however much the pipeline was told.
+fn waits(disk: Option<&Disk>, place: &Place, told: &Told) -> bool {
+    disk.is_some_and(|disk| told.last >= Some(disk.admits(*place)))
+}
+
 impl Scene {
+    /// Orders that waited in their lane may be taken in, one batch after another.
+    fn orders_go_on(&mut self, now: Millis) {
+        let Some(disk) = &self.disk else { return };
+        let OrderClock { stood, handed, waiting, .. } = &mut self.order_clock;
+        let place = |number: &usize| (self.ledger.readings[*number].place, self.ledger.readings[*number].offset);
+        let is_admitted = |number: &&usize| {
+            let (place, offset) = place(number);
+            offset < disk.admits(place)
+        };
+        let admitted = waiting.iter().take_while(is_admitted).count();
+        if admitted > 0 {
+            stood.push(now);
+            handed.extend(waiting.drain(..admitted).map(|number| (number, stood.len())));
+        }
+    }
+
     /// Notes how far the clock has come before what it follows changes.
     pub fn orders_pass(&mut self) {
         let now = self.now();
         if self.order_clock.runs {
-            if self.order_clock.begins(self.disk.as_ref()) {
-                self.order_clock.stood.push(now);
-            }
+            self.orders_go_on(now);
             let clock = self.order_clock.clock(self.disk.as_ref()).map_or(now, |clock| clock.min(now));
             self.order_clock.stood.push(clock);
         }
@@ -81,12 +93,10 @@ impl Scene {
     pub fn orders_begin_anew(&mut self) {
         self.orders_pass();
         let outlives = self.disk.is_some();
-        let OrderClock { told, runs, heeds, begun, stood, opened } = &mut self.order_clock;
-        told.clear();
-        (*runs, *heeds, *begun) = (false, false, false);
-        if !outlives {
-            stood.clear();
-            opened.clear();
+        let clock = std::mem::take(&mut self.order_clock);
+        if outlives {
+            let OrderClock { stood, opened, handed, .. } = clock;
+            self.order_clock = OrderClock { stood, opened, handed, ..OrderClock::default() };
         }
     }
 
@@ -127,18 +137,25 @@ impl Scene {
 
     /// Orders are handed to the pipeline, which has been told where that leaves their partition.
     pub fn orders_open(&mut self, numbers: &[usize]) {
+        let waits = self.order_clock.newest(|place, told| waits(self.disk.as_ref(), place, told)).is_some();
         for &number in numbers {
             let order = &self.ledger.readings[number];
             let at = self.order_clock.stood.len();
             self.order_clock.opened.entry((order.station, order.bucket())).or_insert(at);
+            self.order_clock.handed.insert(number, at);
+            if waits || !self.order_clock.waiting.is_empty() {
+                self.order_clock.waiting.push(number);
+            }
         }
     }
 
     /// Whether an order may have come too late for its bucket.
-    pub fn is_late(&mut self, order: &Reading) -> bool {
+    pub fn is_late(&mut self, number: usize) -> bool {
+        let order = self.ledger.readings[number];
         self.orders_pass();
-        let OrderClock { stood, opened, .. } = &self.order_clock;
-        let since = opened.get(&(order.station, order.bucket())).map_or(&[][..], |at| &stood[*at..]);
+        let OrderClock { stood, opened, handed, .. } = &self.order_clock;
+        let between = opened.get(&(order.station, order.bucket())).zip(handed.get(&number));
+        let since = between.map_or(&[][..], |(from, to)| &stood[*from..*to]);
         let is_over = since.iter().any(|clock| clock.0 >= order.bucket() + BUCKET_MS + CLOSE_AFTER_MS);
         let life = self.life;
         let outlives = self.disk.is_some();
