@@ -494,7 +494,7 @@ fn a_station_for_which_processes_kept_dying_pauses_as_if_it_had_failed_as_often(
         sends(&mut live, station, offset, T0);
         live.run(T0);
     }
-    for (station, deaths) in [("S", 3), ("N", 1), ("nobody", 9)] {
+    for (station, deaths) in [("S", 3), ("N", 1), ("later", 9)] {
         live.shard.pause_deadly(module, station, deaths, Millis(T0));
     }
     let paused: Vec<_> =
@@ -507,4 +507,7 @@ fn a_station_for_which_processes_kept_dying_pauses_as_if_it_had_failed_as_often(
     assert_eq!(called.iter().map(|input| input.station.as_str()).collect::<Vec<_>>(), ["N"]);
     assert_eq!(live.run(T0 + 20 * SECOND).len(), 1, "then one call tries");
     assert_eq!(live.shard.quarantined_stations(module), 0);
+    sends(&mut live, "later", 4, T0 + 40 * SECOND);
+    assert_eq!(live.run(T0 + 40 * SECOND).len(), 0, "nothing of it was kept before the process died");
+    assert_eq!(live.run(T0 + 70 * SECOND).len(), 1);
 }

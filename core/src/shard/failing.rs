@@ -50,11 +50,22 @@ impl Shard {
     }
 
     /// So many processes ended one after another while `module` was called for the station: as if it had failed as often.
+    /// A station that is not known yet, because nothing of it was kept before the process died, pauses once it is.
     pub fn pause_deadly(&mut self, module: ModuleId, station: &str, deaths: u32, now: Millis) {
         let find = |&at: &u32| self.stations[at as usize].id.as_str() == station;
-        if let Some(&at) = self.by_id.find(station_hash(station), find) {
-            self.pause(at, module, deaths, now);
+        match self.by_id.find(station_hash(station), find) {
+            Some(&at) => self.pause(at, module, deaths, now),
+            None => self.deadly.push((station.into(), module, deaths)),
         }
+    }
+
+    /// A station is known now: whether it has to pause on account of processes that died before anything of it was kept.
+    pub(super) fn pause_known(&mut self, station: u32, now: Millis) {
+        let id = self.stations[station as usize].id.clone();
+        let (here, elsewhere) = std::mem::take(&mut self.deadly).into_iter().partition(|(deadly, ..)| *deadly == id);
+        self.deadly = elsewhere;
+        let here: Vec<(Station, ModuleId, u32)> = here;
+        here.into_iter().for_each(|(_, module, deaths)| self.pause(station, module, deaths, now));
     }
 
     /// Lets a station pause if it has failed often enough.

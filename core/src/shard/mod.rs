@@ -41,7 +41,7 @@ pub use run::{End, RunId};
 
 use crate::contract::ModuleInput;
 use crate::decode::Reason;
-use crate::ident::{Millis, ModuleId, Offset, Partition, TopicId};
+use crate::ident::{Millis, ModuleId, Offset, Partition, Station, TopicId};
 use crate::plan::{Plan, Scope, Source, Trigger};
 use crate::provenance::{Incarnation, Origin};
 use crate::window::{TopicWindows, Window};
@@ -79,6 +79,8 @@ pub struct Shard {
     watches: BinaryHeap<Reverse<(Millis, u32, ModuleId)>>,
     alarms: VecDeque<Alarm>,
     quarantines: VecDeque<Quarantine>,
+    /// Stations that are not known yet for which processes died, with the module that was called and how often.
+    deadly: Vec<(Station, ModuleId, u32)>,
     /// Whether it tells of global readings that were given up; of several shards one does.
     tells_of_global: bool,
 }
@@ -254,6 +256,7 @@ impl Shard {
             watches: BinaryHeap::new(),
             alarms: VecDeque::new(),
             quarantines: VecDeque::new(),
+            deadly: Vec::new(),
             tells_of_global: true,
             plan,
         }

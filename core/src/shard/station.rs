@@ -134,6 +134,9 @@ impl Shard {
         self.expect_silence(station, now);
         let stations = &self.stations;
         self.by_id.insert_unique(hash, station, |&other| station_hash(stations[other as usize].id.as_str()));
+        if let Some(now) = now.filter(|_| !self.deadly.is_empty()) {
+            self.pause_known(station, now);
+        }
         station
     }
 

@@ -38,6 +38,8 @@ pub struct Rules {
     pub deaths: u32,
     /// How often the state was lost, and with it what had been done.
     pub losses: u32,
+    /// Windows of orders were made wider in the middle, by so many.
+    pub wider_by: usize,
 }
 
 impl Rules {

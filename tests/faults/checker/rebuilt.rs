@@ -85,12 +85,15 @@ impl<'a> Records<'a> {
     }
 
     /// What everything that was sent comes to, for each station that is complete.
-    pub fn last(&self) -> BTreeMap<&'a str, Value> {
+    pub fn last(&self, rules: &Rules) -> BTreeMap<&'a str, Value> {
         let stations = self.of.keys().filter(|(role, _)| *role == Role::Param).map(|(_, station)| *station);
         let complete = stations.filter_map(|station| {
             let entry = |role: &Role| {
                 let all = self.of.get(&(*role, owner(*role, station)))?;
-                Some((self.topic(*role).to_owned(), digested(*role, &kept(*role, all.values().copied().collect()))))
+                Some((
+                    self.topic(*role).to_owned(),
+                    digested(*role, &kept(*role, all.values().copied().collect(), rules.wider_by)),
+                ))
             };
             let entries: Option<serde_json::Map<_, _>> = inputs(LATEST).iter().map(entry).collect();
             Some((station, json!({ "inputs": entries? })))
@@ -123,12 +126,16 @@ impl<'a> Records<'a> {
                 windows.push(old.chain(new).copied().collect());
             }
         }
-        let handed = |window| match role {
+        let handed = |window, wider_by| match role {
             Role::Curve => bucket(window, result),
             Role::Task => task(window, result),
-            _ => kept(role, window),
+            _ => kept(role, window, wider_by),
         };
-        windows.into_iter().map(handed).collect()
+        let mut handed: Vec<_> = windows.into_iter().map(|window| handed(window, 0)).collect();
+        if rules.wider_by > 0 {
+            handed.insert(1, kept(role, of(0), rules.wider_by));
+        }
+        handed
     }
 }
 
@@ -171,10 +178,10 @@ pub fn order(record: &Produced) -> (i64, u32, i32, i64) {
     (record.ts, record.incarnation, record.partition, record.offset)
 }
 
-/// What a window keeps of readings: the newest ones, oldest first.
-pub fn kept<'a>(role: Role, mut readings: Window<'a>) -> Window<'a> {
+/// What a window keeps of readings, where one of orders is wider by so many: the newest ones, oldest first.
+pub fn kept<'a>(role: Role, mut readings: Window<'a>, wider_by: usize) -> Window<'a> {
     readings.sort_by_key(|record| order(record));
-    let most = if role == Role::Orders { ORDERS } else { 1 };
+    let most = if role == Role::Orders { ORDERS + wider_by } else { 1 };
     readings.drain(..readings.len().saturating_sub(most));
     readings
 }

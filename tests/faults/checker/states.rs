@@ -17,7 +17,7 @@ fn states(history: &History) -> impl Iterator<Item = &Published> {
 
 /// The two ways to work out last results, by replay and by hand, come to the same. Only replay forgets stations.
 pub fn second_opinion(history: &History, records: &Records<'_>, model: &Model, rules: &Rules) -> Vec<Breach> {
-    let (mut second, global) = (records.last(), global(history));
+    let (mut second, global) = (records.last(rules), global(history));
     let mut breaches = Vec::new();
     for (station, last) in model {
         let mut opinions = (second.remove(station.as_str()).unwrap_or_default(), last.output.clone());
@@ -97,7 +97,7 @@ pub fn order(rebuilt: &[Rebuilt<'_>]) -> Vec<Breach> {
             let Some(earlier) = before.windows.get(role) else { continue };
             let together: BTreeMap<_, &Produced> =
                 earlier.iter().chain(window).map(|record| (rebuilt::order(record), *record)).collect();
-            let mut wanted = rebuilt::kept(*role, together.into_values().collect());
+            let mut wanted = rebuilt::kept(*role, together.into_values().collect(), 0);
             wanted.retain(|record| !window.iter().any(|read| rebuilt::order(read) == rebuilt::order(record)));
             if !wanted.is_empty() {
                 let missing = wanted.iter().map(|record| record.origin()).collect();
