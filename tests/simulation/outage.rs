@@ -26,7 +26,7 @@ const TURNS: u64 = 1_800;
 /// Turns of the router, which looks at a lane that stands still 50 times a second: now and then one does that waits for its
 /// ceiling, and all the time one that waits for modules.
 const ROUTER_TURNS: u64 = 4_500;
-const STOPPED_TURNS: u64 = 33_000;
+const STOPPED_TURNS: u64 = 36_000;
 
 /// What the pipeline has asked for since the broker left.
 #[derive(Debug, Default)]

@@ -58,7 +58,7 @@ impl Schedule {
         self.deliver_from(ORDER, 100).await?;
         self.scene.lock().produce_a_bucket();
         self.deliver_from(ORDER, 1).await?;
-        tokio::task::yield_now().await;
+        self.pass(1, 50).await;
         self.stop().await?;
         self.pass(2_000, 1_000).await;
         self.assign(ORDER).await?;
