@@ -19,9 +19,6 @@ const DIRTY_BYTES: usize = 64 << 20;
 /// The least time between a cut and one that is wanted out of turn.
 const CUT_GAP: Duration = Duration::from_millis(20);
 
-/// How long the end of a process waits for dead letters that the next one would write otherwise.
-const LETTERS_PATIENCE: Duration = Duration::from_secs(2);
-
 /// What was handed out since the last cut, and when the next one is wanted.
 #[derive(Default)]
 pub(super) struct Dirt {
@@ -95,12 +92,10 @@ impl Router {
         }
         kill_point("during_drain");
         // Whoever waits for this may lose patience: what is settled meanwhile is committed meanwhile.
-        let (dead, keeps) = (self.dead.clone(), self.keeping.is_some());
+        let dead = self.dead.clone();
         let mut settled = Box::pin(async move {
             futures::future::join_all(quiet).await;
-            let patience = if keeps { LETTERS_PATIENCE } else { Duration::MAX };
-            // Where state is kept, so are those that wait on.
-            let _ = tokio::time::timeout(patience, dead.drained()).await;
+            dead.drained().await;
         });
         while tokio::time::timeout(self.flush_interval, &mut settled).await.is_err() {
             self.cut_if_free().await;
