@@ -38,8 +38,11 @@ pub fn deserved(history: &History, rebuilt: &[Rebuilt<'_>], rules: &Rules) -> Ve
     let missing = bad.filter(|(origin, _)| !told.contains_key(origin.as_str()));
     breaches.extend(missing.map(|(origin, _)| Breach::NoLetter { origin: origin.clone() }));
     let again = read_again(&history.logs);
+    // One may be kept a moment before the position behind its record: the next life writes it again and, once it reads the
+    // record again, once more. Each life may leave one more than the one before.
+    let lives = rules.most_times();
     let most =
-        |origin: &str| rules.most_times() + records.get(origin).and_then(|of| again.get(&*of.topic)).unwrap_or(&0);
+        |origin: &str| lives * (lives + 1) / 2 + records.get(origin).and_then(|of| again.get(&*of.topic)).unwrap_or(&0);
     let too_often = told.into_iter().filter(|(origin, times)| *times > most(origin));
     breaches.extend(too_often.map(|(origin, times)| Breach::LettersRepeated { origin: origin.to_owned(), times }));
     breaches
